@@ -1,0 +1,1 @@
+"""The library behind *Looking Inside Neural Networks*: one module a chapter, and what the chapters share."""

@@ -1,0 +1,68 @@
+"""What all widgets of the book share."""
+
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+from PIL import Image
+
+HERE = Path(__file__).parent
+IMPORT_END = '} from "./common.js";\n'
+
+
+def script(name):
+    """Return a widget's front end as one ES module: the shared functions, then its own."""
+    own = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    if IMPORT_END in own:
+        own = own.split(IMPORT_END, 1)[1]
+    return (HERE / "common.js").read_text(encoding="utf-8") + "\n" + own
+
+
+def style():
+    """Return the style sheet that all widgets share."""
+    return (HERE / "style.css").read_text(encoding="utf-8")
+
+
+class BookWidget(anywidget.AnyWidget):
+    """A widget with one line that says what to try, and a list of the traits that a link to the page carries.
+
+    hint    the line under the widget
+    shared  names of the traits that the static page keeps in its address
+    """
+
+    hint = traitlets.Unicode().tag(sync=True)
+    shared = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __repr__(self):
+        """Name the widget; nothing in it changes from run to run."""
+        return f"{type(self).__name__} widget: {self.hint}"
+
+
+def as_bytes(array, dtype):
+    """Return an array's values as little-endian bytes; NaN and infinities are a ValueError."""
+    array = np.asarray(array)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("array: expected finite numbers")
+    return np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")).tobytes()
+
+
+def sprite(images, columns=32):
+    """Return images (n, height, width[, 3]) uint8 as one PNG of `columns` tiles a row, and its bytes."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
+        raise ValueError(f"images: expected uint8 (n, height, width[, 3]), got {images.dtype} {images.shape}")
+    rows = -(-len(images) // columns)
+    sheet = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    sheet[: len(images)] = images
+    sheet = sheet.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)  # (rows, height, columns, width, …)
+    sheet = sheet.reshape(rows * images.shape[1], columns * images.shape[2], *images.shape[3:])
+    return _png(sheet)
+
+
+def _png(pixels):
+    from io import BytesIO
+
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,562 @@
+"""The built site in a real browser: what a reader does, then what a reader sees."""
+
+import contextlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
+
+import links
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT
+
+CHAPTER = "notebooks/01-weights-as-templates.html"
+ABOUT = ("intro", "scorecard", "running", "teaching", "glossary", "bibliography")
+PAGES = [CHAPTER, *(f"book/{name}.html" for name in ABOUT)]
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+TEMPLATES, CONFUSION = ".bw-widget:has(.bw-board)", ".bw-widget:has(.bw-matrix)"
+
+
+@contextlib.contextmanager
+def reader(browser, *, size=WIDE, dark=False, **options):
+    """A reader with a browser of their own; at the end, nothing was asked of another host and no error was logged."""
+    context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
+    page, faults = context.new_page(), []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: None if is_local(request.url) else faults.append(request.url))
+    yield page
+    context.close()
+    assert faults == []
+
+
+def is_local(url):
+    return url.startswith(("http://127.0.0.1:", "blob:", "data:", "file:"))
+
+
+def visit(page, url):
+    """Open a page and wait until its widgets are alive."""
+    page.goto(url)
+    page.wait_for_function("() => [...document.querySelectorAll('.widget-host')].every((node) => node.dataset.ready)")
+
+
+def draw(page, points):
+    """Draw a stroke through points, given as shares of the board's width and height."""
+    board = page.locator(".bw-board").first
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+
+
+ONE = [(0.5, 0.15), (0.5, 0.85)]
+
+
+def scores(page):
+    return page.locator(f"{TEMPLATES} .bw-row:not(.bw-head) .bw-number:nth-of-type(2)").all_inner_texts()
+
+
+def verdict(page):
+    return page.locator(f"{TEMPLATES} .bw-verdict").first.inner_text()
+
+
+# every page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_asks_no_other_host_logs_no_error_and_stays_under_4_mb(browser, base, path):
+    with reader(browser) as page:
+        sizes = []
+        page.on("response", lambda response: sizes.append(len(response.body())) if response.ok else None)
+        visit(page, base + path)
+        page.wait_for_load_state("networkidle")
+        assert 10_000 < sum(sizes) < 4_000_000
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_serious(browser, base, path, size, dark):
+    with reader(browser, size=size, dark=dark) as page:
+        visit(page, base + path)
+        page.wait_for_load_state("networkidle")
+        found = Axe().run(page, options={"preload": False}).response["violations"]
+    serious = [
+        f"{one['id']}: {node['html'][:150]} {node.get('failureSummary', '')[:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_needs_no_sideways_scrolling(browser, base, path):
+    with reader(browser, size=PHONE) as page:
+        visit(page, base + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+class Links(HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.targets, self.ids = [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids |= {values.get("id"), values.get("name")}
+        self.targets += [values[key] for key in ("href", "src") if values.get(key)]
+
+
+def test_no_internal_link_is_broken(site):
+    pages = {path: Links(path) for path in site.rglob("*.html") if not path.is_relative_to(site / "_static")}
+    assert len(pages) >= len(PAGES)
+    broken = []
+    for path, found in pages.items():
+        for target in found.targets:
+            if urlsplit(target).scheme or target.startswith("//"):
+                continue
+            file, fragment = urldefrag(target)
+            goal = (path.parent / unquote(urlsplit(file).path)).resolve() if file else path
+            known = fragment == "" or "=" in fragment or goal not in pages or fragment in pages[goal].ids
+            if not goal.exists() or not known:
+                broken.append(f"{path.name} -> {target}")
+    assert broken == []
+
+
+def test_every_figure_has_a_caption_and_every_picture_an_alternative_text(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        pictures = page.locator(".cell_output img").all()
+        assert len(pictures) >= 10
+        assert all(len(picture.get_attribute("alt")) > 40 for picture in pictures)
+        assert page.locator(".cell_output figure:has(img) figcaption").count() == len(pictures)
+
+
+def test_no_require_js_and_no_html_manager(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        assert page.evaluate("typeof window.require") == "undefined"
+        names = page.evaluate("[...document.scripts].map((script) => script.src).join(' ')")
+        assert "require" not in names
+        assert "html-manager" not in names
+
+
+def test_the_search_finds_the_chapter(browser, base):
+    with reader(browser) as page:
+        page.goto(f"{base}search.html?q=nearest")
+        page.get_by_role("link", name="Weights as templates").first.wait_for()
+
+
+def test_glossary_terms_and_citations_tell_their_meaning_on_hover(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        term = page.locator("article a.reference", has_text="softmax").first
+        assert "turns scores into probabilities" in term.get_attribute("title")
+        citation = page.locator("article a[href*='bibliography.html#']").first
+        assert "Machine Learning for Artists" in citation.get_attribute("title")
+
+
+def test_solutions_unfold(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        text = page.get_by_text("With x=0 the sum is empty").or_(page.get_by_text("the sum is empty and the scores"))
+        assert not text.first.is_visible()
+        page.locator(".solution .toggle-button").first.click()
+        assert text.first.is_visible()
+
+
+# links to the outside
+
+
+def header_links(site, path):
+    return [target for target in Links(site / path).targets if urlsplit(target).scheme == "https"]
+
+
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
+OWNER = "/".join(ADDRESS["url"].rsplit("/", 2)[1:])
+
+
+def test_binder_and_colab_open_this_notebook(site):
+    found = header_links(site, CHAPTER)
+    notebook = "notebooks/01-weights-as-templates.ipynb"
+    assert f"https://mybinder.org/v2/gh/{OWNER}/{ADDRESS['branch']}?urlpath=lab/tree/{notebook}" in found
+    assert f"https://colab.research.google.com/github/{OWNER}/blob/{ADDRESS['branch']}/{notebook}" in found
+    assert (ROOT / notebook).exists()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_edit_leads_to_the_text_that_people_edit(site, path):
+    start = f"{ADDRESS['url']}/edit/{ADDRESS['branch']}/"
+    edited = [target.removeprefix(start) for target in header_links(site, path) if target.startswith(start)]
+    assert len(edited) == 1
+    assert edited[0].endswith(".md")
+    assert (ROOT / edited[0]).exists()
+    assert edited[0].startswith("chapters/" if path.startswith("notebooks/") else "book/")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_an_issue_names_page_and_version(site, path):
+    issue = [target for target in header_links(site, path) if "/issues/new" in target]
+    assert len(issue) == 1
+    fields = parse_qs(urlsplit(issue[0]).query)
+    page = path.removesuffix(".html")
+    assert fields["title"] == [f"{page}: "]
+    assert f"Page: {page}\nVersion: {links.version(ROOT)}" in fields["body"][0]
+
+
+def test_no_other_repository_is_linked(site):
+    for path in PAGES:
+        own = [target for target in header_links(site, path) if re.search(r"github\.com|mybinder|colab", target)]
+        assert own
+        assert all(OWNER in unquote(target) for target in own)
+
+
+def test_the_notebook_can_be_downloaded(site):
+    target = next(target for target in Links(site / CHAPTER).targets if target.endswith(".ipynb") and "_sources" in target)
+    notebook = json.loads(((site / CHAPTER).parent / target).read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4
+
+
+# the landing page
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_landing_page_shows_a_living_widget_on_its_first_screen(browser, base, size):
+    with reader(browser, size=size) as page:
+        page.goto(base)
+        page.wait_for_url("**/book/intro.html")
+        board = page.locator(".bw-board")
+        board.wait_for()
+        box = board.bounding_box()
+        assert box["y"] + box["height"] < size["height"]
+        draw(page, ONE)
+        assert "The network says" in verdict(page)
+
+
+# the widget "templates"
+
+
+def test_a_stroke_changes_the_scores_and_the_address_and_the_link_shows_it_again(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        before = scores(page)
+        assert len(before) == 10
+        page.locator(TEMPLATES).get_by_role("button", name="Clear").click()
+        assert "blank picture" in verdict(page)
+        draw(page, ONE)
+        drawn = scores(page)
+        assert drawn != before
+        assert verdict(page).startswith("The network says 1 ")
+        assert "templates.drawing=" in page.url
+        link = page.url
+    with reader(browser) as page:
+        visit(page, link)
+        assert scores(page) == drawn
+
+
+def test_scores_follow_while_the_stroke_is_drawn(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.locator(TEMPLATES).get_by_role("button", name="Clear").click()
+        blank = scores(page)
+        box = page.locator(".bw-board").bounding_box()
+        page.mouse.move(box["x"] + 50, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 90, box["y"] + 90, steps=4)
+        assert scores(page) != blank
+        page.mouse.up()
+
+
+def test_a_stroke_is_redrawn_within_16_ms(browser, base):
+    script = """() => {
+        const board = document.querySelector(".bw-board"), box = board.getBoundingClientRect();
+        board.setPointerCapture = () => {};
+        const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type, {
+            pointerId: 7, button: type === "pointermove" ? -1 : 0, bubbles: true,
+            clientX: box.x + x * box.width, clientY: box.y + y * box.height }));
+        const times = [];
+        fire("pointerdown", 0.2, 0.2);
+        for (let k = 0; k < 60; k++) {
+            const start = performance.now();
+            fire("pointermove", 0.2 + 0.01 * k, 0.5 + 0.3 * Math.sin(k / 5));
+            times.push(performance.now() - start);
+        }
+        fire("pointerup", 0.8, 0.5);
+        return times.sort((a, b) => a - b)[Math.floor(0.9 * times.length)];
+    }"""
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        before = scores(page)
+        assert page.evaluate(script) < 16
+        assert scores(page) != before
+
+
+def test_a_digit_is_picked_by_mouse_and_by_keyboard(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.locator(f"{TEMPLATES} .bw-tile").nth(5).click()
+        assert "templates.digit=5" in page.url
+        five = verdict(page)
+        page.keyboard.press("ArrowRight")
+        assert "templates.digit=6" in page.url
+        assert page.locator(f"{TEMPLATES} .bw-tile input").nth(6).is_checked()
+        page.keyboard.press("ArrowLeft")
+        assert verdict(page) == five
+        assert "the label is" in five
+
+
+def test_a_template_is_chosen_and_its_sum_shown(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        row = page.locator(f"{TEMPLATES} .bw-row:not(.bw-head)").nth(7)
+        row.click()
+        captions = page.locator(f"{TEMPLATES} figcaption").all_inner_texts()
+        assert captions[1] == "template of 7"
+        assert captions[2].split("= ")[1] == scores(page)[7]
+        page.keyboard.press("ArrowDown")
+        assert page.locator(f"{TEMPLATES} figcaption").all_inner_texts()[1] == "template of 8"
+
+
+def test_the_board_can_be_drawn_on_with_the_keyboard(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.locator(".bw-board").focus()
+        page.keyboard.press("Delete")
+        assert "blank picture" in verdict(page)
+        for key in [*["ArrowUp"] * 9, "Space", *["ArrowDown"] * 18, "Space"]:
+            page.keyboard.press(key)
+        assert verdict(page).startswith("The network says 1 ")
+
+
+def test_the_board_can_be_drawn_on_by_touch_and_the_page_does_not_scroll(browser, base):
+    with reader(browser, size=PHONE, has_touch=True, is_mobile=True) as page:
+        visit(page, base + CHAPTER)
+        page.locator(TEMPLATES).get_by_role("button", name="Clear").tap()
+        board = page.locator(".bw-board")
+        board.scroll_into_view_if_needed()
+        box, top = board.bounding_box(), page.evaluate("scrollY")
+        session = page.context.new_cdp_session(page)
+        middle = box["x"] + box["width"] / 2
+        for step in range(12):
+            point = {"x": middle, "y": box["y"] + (0.15 + 0.06 * step) * box["height"]}
+            kind = "touchStart" if step == 0 else "touchMove"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_function("location.hash.includes('templates.drawing=')")
+        assert page.evaluate("scrollY") == top
+        assert verdict(page).startswith("The network says 1 ")
+
+
+def test_centre_moves_a_drawing_to_the_middle(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.locator(TEMPLATES).get_by_role("button", name="Clear").click()
+        draw(page, [(0.15, 0.15), (0.15, 0.75)])
+        before = scores(page)
+        page.locator(TEMPLATES).get_by_role("button", name="Centre").click()
+        assert scores(page) != before
+        assert verdict(page).startswith("The network says 1 ")
+
+
+def test_a_nonsense_link_is_harmless(browser, base):
+    with reader(browser) as page:
+        visit(page, f"{base}{CHAPTER}#templates.digit=9999&templates.template=x&confusion.cell=77,1&confusion.model=none")
+        assert len(scores(page)) == 10
+        assert page.locator(f"{CONFUSION} .bw-matrix button").count() == 100
+
+
+# the widget "confusion"
+
+
+def confidences(page):
+    texts = page.locator(f"{CONFUSION} .bw-samples li span").all_inner_texts()
+    return [float(text.rstrip("%")) for text in texts]
+
+
+def title(page):
+    return page.locator(f"{CONFUSION} .bw-cell .bw-verdict").inner_text()
+
+
+def test_tab_leads_to_a_cell_whose_samples_come_in_order_and_arrows_walk_on(browser, base):
+    with reader(browser) as page:
+        visit(page, f"{base}{CHAPTER}#confusion.cell=4,9")
+        page.locator(f"{CONFUSION} select").focus()
+        page.keyboard.press("Tab")
+        assert title(page).startswith("4 taken for 9: ")
+        values = confidences(page)
+        assert len(values) == 5
+        assert values == sorted(values, reverse=True)
+        assert page.locator(f"{CONFUSION} .bw-samples canvas").first.get_attribute("aria-label").startswith("4, predicted 9")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowLeft")
+        assert title(page).startswith("5 taken for 8: ")
+        assert "confusion.cell=5,8" in page.url
+        focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert focused.startswith("5 taken for 8: ")
+
+
+def test_pointing_shows_a_cell_and_leaving_goes_back_to_the_held_one(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        cells = page.locator(f"{CONFUSION} .bw-matrix button")
+        cells.nth(49).click()
+        held = title(page)
+        assert held.startswith("4 taken for 9")
+        cells.nth(0).hover()
+        assert title(page).startswith("0 recognised")
+        page.locator(f"{CONFUSION} .bw-hint").hover()
+        assert title(page) == held
+
+
+def test_samples_are_drawn(browser, base):
+    with reader(browser) as page:
+        visit(page, f"{base}{CHAPTER}#confusion.cell=4,9")
+        ink = """() => [...document.querySelectorAll(".bw-samples canvas")].map((canvas) => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return data.filter((value, i) => i % 4 === 0 && value > 128).length; })"""
+        page.wait_for_function(f"({ink})().every((count) => count > 20)")
+
+
+def test_another_data_set_brings_its_classes_and_its_link(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.locator(f"{CONFUSION} select").select_option("Fashion-MNIST, one layer")
+        assert "ankle boot" in page.locator(f"{CONFUSION} thead").inner_text()
+        page.locator(f"{CONFUSION} .bw-matrix button").nth(60).click()
+        assert title(page).startswith("shirt taken for T-shirt")
+        link = page.url
+    with reader(browser) as page:
+        visit(page, link)
+        assert title(page).startswith("shirt taken for T-shirt")
+        assert page.locator(f"{CONFUSION} select").input_value() == "Fashion-MNIST, one layer"
+
+
+def test_a_link_in_the_text_sets_the_widget_and_brings_it_into_view(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CHAPTER)
+        page.get_by_role("link", name="shirts taken for T-shirts").click()
+        page.locator(".bw-cell .bw-verdict", has_text="shirt taken for T-shirt").wait_for()
+        page.get_by_role("link", name="the fours taken for nines").click()
+        page.locator(".bw-cell .bw-verdict", has_text="4 taken for 9").wait_for()
+        assert page.locator(CONFUSION).evaluate("(node) => node.getBoundingClientRect().top < innerHeight")
+
+
+def test_a_cell_is_tapped_on_a_phone(browser, base):
+    with reader(browser, size=PHONE, has_touch=True, is_mobile=True) as page:
+        visit(page, base + CHAPTER)
+        page.locator(f"{CONFUSION} .bw-matrix button").nth(35).tap()
+        assert title(page).startswith("3 taken for 5")
+        width = page.locator(f"{CONFUSION} .bw-matrix button").nth(35).bounding_box()["width"]
+        assert width >= 24
+
+
+# both, wherever the page is read
+
+
+def test_widgets_follow_the_theme(browser, base):
+    with reader(browser, dark=True) as page:
+        visit(page, base + CHAPTER)
+        assert page.locator(".bw-widget.bw-dark").count() == 2
+        page.evaluate("document.documentElement.dataset.theme = 'light'")
+        page.wait_for_function("() => document.querySelectorAll('.bw-dark').length === 0")
+
+
+def test_the_site_works_from_disk(browser, site):
+    with reader(browser) as page:
+        visit(page, (site / CHAPTER).as_uri())
+        before = scores(page)
+        page.locator(TEMPLATES).get_by_role("button", name="Clear").click()
+        draw(page, ONE)
+        assert scores(page) != before
+        assert "templates.drawing=" in page.url
+        page.locator(f"{CONFUSION} .bw-matrix button").nth(49).click()
+        assert confidences(page)
+        page.goto((site / "search.html").as_uri() + "?q=nearest")
+        page.get_by_role("link", name="Weights as templates").first.wait_for()
+
+
+# the host, on pages made for it
+
+
+def script(kind, value):
+    return f'<script type="application/vnd.jupyter.widget-{kind}+json">{json.dumps(value)}</script>'
+
+
+@pytest.fixture
+def hosted(browser, tmp_path):
+    """Open a page with the given widget state and views, under the host."""
+    host = (ROOT / "book/_static/widget-host.js").as_uri()
+
+    @contextlib.contextmanager
+    def open_page(states, views, fragment="", header=""):
+        state = {"state": states, "version_major": 2, "version_minor": 0}
+        scripts = "".join(script("view", {"model_id": view}) for view in views) + script("state", state)
+        path = Path(tmp_path / "page.html")
+        head = f'<!doctype html><meta charset="utf-8"><body>{header}'
+        path.write_text(f'{head}{scripts}<script src="{host}"></script>', encoding="utf-8")
+        with reader(browser) as page:
+            visit(page, path.as_uri() + fragment)
+            yield page
+
+    return open_page
+
+
+COUNTER = """
+export default {
+  initialize({ model }) { window.started = (window.started ?? 0) + 1; },
+  render({ model, el }) {
+    const show = () => { el.textContent = `${model.get("n")} ${new Uint8Array(model.get("deep").list[1].buffer).join()}`; };
+    model.on("change:n", show);
+    el.onclick = () => { model.set("n", model.get("n") + 1); model.save_changes(); };
+    show();
+  },
+};"""
+
+
+def counter():
+    state = {"_esm": COUNTER, "_anywidget_id": "x.Counter", "n": 3, "shared": ["n"], "deep": {"list": [0, None]}}
+    return {"state": state, "buffers": [{"encoding": "base64", "path": ["deep", "list", 1], "data": "AQL/"}]}
+
+
+def test_two_views_of_one_model_stay_together_and_it_starts_once(hosted):
+    with hosted({"a": counter()}, ["a", "a"]) as page:
+        assert page.locator(".widget-host").all_inner_texts() == ["3 1,2,255"] * 2
+        page.locator(".widget-host").first.click()
+        assert page.locator(".widget-host").all_inner_texts() == ["4 1,2,255"] * 2
+        assert page.evaluate("started") == 1
+        assert page.url.endswith("#counter.n=4")
+
+
+def test_two_widgets_of_one_kind_have_addresses_of_their_own(hosted):
+    with hosted({"a": counter(), "b": counter()}, ["a", "b"], "#counter-2.n=8") as page:
+        assert page.locator(".widget-host").all_inner_texts() == ["3 1,2,255", "8 1,2,255"]
+        page.locator(".widget-host").first.click()
+        assert page.url.endswith("#counter-2.n=8&counter.n=4")
+
+
+def test_a_value_set_back_leaves_the_address(hosted):
+    with hosted({"a": counter()}, ["a"], "#counter.n=2") as page:
+        page.locator(".widget-host").click()
+        assert "#" not in page.url
+
+
+def test_a_control_that_needs_a_kernel_shows_its_picture_and_where_to_run_it(hosted):
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    output = {"output_type": "display_data", "data": {"image/png": pixel, "text/plain": "a curve"}}
+    states = {
+        "box": {"state": {"_model_module": "@jupyter-widgets/controls", "children": ["IPY_MODEL_slider", "IPY_MODEL_out"]}},
+        "slider": {"state": {"_model_name": "IntSliderModel", "value": 3}},
+        "out": {"state": {"_model_name": "OutputModel", "outputs": [output]}},
+    }
+    with hosted(states, ["box"], header='<a href="https://mybinder.org/v2/gh/x/y/main">Binder</a>') as page:
+        assert page.locator(".widget-host img").get_attribute("alt") == "a curve"
+        assert page.get_by_role("link", name="run this live").get_attribute("href") == "https://mybinder.org/v2/gh/x/y/main"

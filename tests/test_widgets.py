@@ -1,0 +1,259 @@
+import base64
+
+import numpy as np
+import pytest
+import traitlets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.models import softmax_regression
+from lib.templates import confusion, products, templates, top_samples
+from lib.widgets.base import script, sprite, style
+from lib.widgets.confusion import Confusion
+from lib.widgets.templates import Templates
+
+RANDOM = np.random.default_rng(0)
+NAMES = [f"class {k}" for k in range(3)]
+
+
+def template_widget(**changes):
+    arguments = {
+        "templates": RANDOM.normal(size=(3, 5, 4)),
+        "biases": np.array([0.5, -1, 2]),
+        "digits": RANDOM.integers(0, 256, (6, 5, 4), dtype=np.uint8),
+        "labels": np.arange(6) % 3,
+        "class_names": NAMES,
+    }
+    return Templates(**(arguments | changes))
+
+
+def result(images, seed=0):
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.ones(3), len(images))
+    y = np.arange(len(images)) % 3
+    counts, samples = confusion(y, p.argmax(axis=1), 3), top_samples(p, y, 2)
+    return {"counts": counts, "samples": samples, "probabilities": p, "images": images, "class_names": NAMES}
+
+
+IMAGES = RANDOM.integers(0, 256, (40, 5, 4), dtype=np.uint8)
+
+
+def decoded(png):
+    import io
+
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+# templates, in Python
+
+
+def test_arrays_travel_as_little_endian_bytes():
+    weights = RANDOM.normal(size=(3, 5, 4))
+    widget = template_widget(templates=weights)
+    np.testing.assert_array_equal(np.frombuffer(widget.weights, "<f4"), weights.astype("<f4").ravel())
+    assert widget.size == [5, 4]
+
+
+def test_pixels_are_those_of_the_picked_digit():
+    digits = RANDOM.integers(0, 256, (6, 5, 4), dtype=np.uint8)
+    widget = template_widget(digits=digits, digit=4)
+    np.testing.assert_array_equal(widget.pixels, digits[4])
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (3, 3)])
+def test_pixels_set_from_python_are_read_back_to_sixteen_levels(shape):
+    widget = template_widget(templates=np.zeros((3, *shape)), digits=np.zeros((6, *shape), np.uint8))
+    picture = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    widget.pixels = picture
+    assert widget.digit == -1
+    np.testing.assert_array_equal(widget.pixels, np.round(picture / 17) * 17)
+
+
+def test_pixels_of_another_shape_or_type_are_refused_and_nothing_is_lost():
+    widget = template_widget(digit=2)
+    before = widget.pixels
+    for wrong in (np.zeros((4, 5), np.uint8), np.zeros((5, 4))):
+        with pytest.raises(ValueError, match="pixels: expected uint8 of shape"):
+            widget.pixels = wrong
+    np.testing.assert_array_equal(widget.pixels, before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"templates": np.zeros((3, 20))}, "templates"),
+        ({"biases": np.zeros(2)}, "biases"),
+        ({"class_names": NAMES[:2]}, "class_names"),
+        ({"digits": np.zeros((6, 5, 4))}, "digits"),
+        ({"digits": np.zeros((6, 4, 4), np.uint8)}, "digits"),
+        ({"labels": np.zeros(5, int)}, "labels"),
+        ({"labels": np.full(6, 3)}, "labels"),
+        ({"templates": np.full((3, 5, 4), np.nan)}, "array"),
+    ],
+)
+def test_bad_arrays_are_named(changes, named):
+    with pytest.raises(ValueError, match=f"^{named}: expected"):
+        template_widget(**changes)
+
+
+@pytest.mark.parametrize(("trait", "value"), [("digit", 6), ("digit", -2), ("template", 3), ("template", -1)])
+def test_choices_out_of_range_are_refused(trait, value):
+    widget = template_widget()
+    with pytest.raises(traitlets.TraitError, match=f"{trait}: expected"):
+        setattr(widget, trait, value)
+    assert getattr(widget, trait) == 0
+
+
+# confusion, in Python
+
+
+def test_every_tile_of_the_sprite_is_the_sample_it_stands_for():
+    one = result(IMAGES)
+    widget = Confusion({"one": one})
+    panel, sheet = widget.panels[0], decoded(widget.sprites[0])
+    for i in range(3):
+        for j in range(3):
+            for tile, row in zip(panel["tiles"][i][j], one["samples"][i, j], strict=True):
+                assert (tile == -1) == (row == -1)
+                if tile >= 0:
+                    y, x = 5 * (tile // 32), 4 * (tile % 32)
+                    np.testing.assert_array_equal(sheet[y : y + 5, x : x + 4], IMAGES[row])
+
+
+def test_confidences_are_those_of_the_predicted_class():
+    one = result(IMAGES)
+    panel = Confusion({"one": one}).panels[0]
+    row = one["samples"][1, 2, 0]
+    assert panel["confidences"][1][2][0] == pytest.approx(one["probabilities"][row, 2], abs=1e-4)
+
+
+def test_models_of_one_data_set_share_a_sprite():
+    other = RANDOM.integers(0, 256, (40, 5, 4), dtype=np.uint8)
+    widget = Confusion({"a": result(IMAGES, 1), "b": result(IMAGES, 2), "c": result(other, 3)})
+    assert [panel["sprite"] for panel in widget.panels] == [0, 0, 1]
+    assert len(widget.sprites) == 2
+
+
+def test_it_opens_on_the_largest_mistake():
+    one = result(IMAGES)
+    row, column = Confusion({"one": one}).cell
+    mistakes = one["counts"] - np.diag(np.diag(one["counts"]))
+    assert row != column
+    assert mistakes[row, column] == mistakes.max()
+
+
+@pytest.mark.parametrize("damage", ["counts", "samples", "probabilities"])
+def test_models_with_missing_or_misshapen_fields_are_named(damage):
+    one = result(IMAGES)
+    with pytest.raises(ValueError, match=rf"models\['m'\]: {damage} has shape"):
+        Confusion({"m": one | {damage: np.asarray(one[damage])[:2]}})
+    one.pop(damage)
+    with pytest.raises(ValueError, match=rf"models\['m'\]: no {damage}"):
+        Confusion({"m": one})
+
+
+def test_no_model_or_an_unknown_cell_or_title_is_refused():
+    with pytest.raises(ValueError, match="models: expected at least one"):
+        Confusion({})
+    widget = Confusion({"one": result(IMAGES)})
+    with pytest.raises(traitlets.TraitError, match="cell: expected"):
+        widget.cell = [0, 3]
+    with pytest.raises(traitlets.TraitError, match="model: expected one of"):
+        widget.model = "two"
+
+
+def test_sprite_of_colour_images_and_bad_images():
+    colour = RANDOM.integers(0, 256, (5, 2, 3, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(decoded(sprite(colour, columns=2))[2:4, 3:6], colour[3])
+    with pytest.raises(ValueError, match="images: expected uint8"):
+        sprite(colour / 255)
+
+
+# what both share
+
+
+@pytest.mark.parametrize("name", ["templates", "confusion"])
+def test_shipped_script_is_one_module_without_imports(name):
+    assert "import " not in script(name).replace("// ", "")
+    assert script(name).count("export default") == 1
+
+
+def test_scripts_and_style_stay_small():
+    from conftest import ROOT
+
+    host = (ROOT / "book/_static/widget-host.js").read_text(encoding="utf-8")
+    assert len((host + script("templates") + script("confusion")).encode()) < 60_000
+    assert len(style()) < 10_000
+
+
+# the scripts' maths under Node, against Python
+
+
+def test_scores_and_products_equal_the_keras_model(node):
+    model = softmax_regression((5, 4), 3)
+    image = RANDOM.integers(0, 256, (5, 4), dtype=np.uint8)
+    weights, biases = templates(model), [0.25, -0.5, 1.0]
+    model.layers[-1].bias.assign(biases)
+    flat, pixels = weights.astype(np.float32).ravel().tolist(), image.ravel().tolist()
+    scores = node("templates", "scores", [flat, biases, pixels])
+    p = node("templates", "softmax", [scores])
+    np.testing.assert_allclose(p, model.predict(image[None], verbose=0)[0], atol=1e-6)
+    found = node("templates", "products", [flat, 1, pixels])
+    np.testing.assert_allclose(found, products(weights[1], image).ravel(), atol=1e-6)
+
+
+def test_balance_splits_the_sum(node):
+    adds, cancels = node("templates", "balance", [[1.5, -2, 0, 3]])
+    assert (adds, cancels) == (4.5, -2)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 15).map(lambda level: 17 * level), min_size=1, max_size=30))
+def test_a_drawing_packed_in_the_page_is_read_by_python_and_back(node, pixels):
+    text = node("templates", "pack", [pixels])
+    assert node("templates", "unpack", [text, len(pixels)]) == pixels
+    packed = np.frombuffer(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), np.uint8)
+    levels = np.stack([packed >> 4, packed & 15], axis=1).ravel()[: len(pixels)]
+    assert (17 * levels).tolist() == pixels
+
+
+def test_a_text_that_is_no_drawing_gives_a_blank_picture(node):
+    assert node("templates", "unpack", ["?!", 4]) == [0, 0, 0, 0]
+
+
+def test_softmax_keeps_order_and_survives_large_scores(node):
+    np.testing.assert_allclose(node("templates", "softmax", [[1000, 1000, -1000]]), [0.5, 0.5, 0])
+
+
+def test_centred_moves_the_centre_of_mass_to_the_middle(node):
+    picture = np.zeros((9, 9), int)
+    picture[0:3, 0:3] = 255
+    moved = np.array(node("templates", "centred", [picture.ravel().tolist(), 9])).reshape(9, 9)
+    assert moved[3:6, 3:6].all()
+    assert moved.sum() == picture.sum()
+    assert node("templates", "centred", [[0, 0, 0, 0], 2]) == [0, 0, 0, 0]
+
+
+def test_arrow_keys_walk_the_table_and_stop_at_its_edge(node):
+    assert node("confusion", "keyTarget", ["ArrowRight", 2, 3, 10, 10]) == [2, 4]
+    assert node("confusion", "keyTarget", ["ArrowUp", 0, 3, 10, 10]) == [0, 3]
+    assert node("confusion", "keyTarget", ["End", 4, 3, 10, 10]) == [4, 9]
+    assert node("confusion", "keyTarget", ["a", 4, 3, 10, 10]) is None
+
+
+def test_accuracy_shade_and_description_of_a_cell(node):
+    counts = [[90, 8], [2, 100]]
+    assert node("confusion", "accuracy", [counts]) == pytest.approx(0.95)
+    assert node("confusion", "shade", [counts, 1, 0]) == pytest.approx(0.25)
+    assert node("confusion", "shade", [counts, 0, 0]) == pytest.approx(0.9)
+    panel = {"counts": counts, "names": ["cat", "dog"]}
+    assert node("confusion", "describe", [panel, 0, 1]) == "cat taken for dog: 8 of 98 (8.2%)"
+
+
+def test_colours_of_signed_values_are_symmetric_in_strength_and_neutral_at_zero(node):
+    assert node("templates", "signedColour", [0, 1, False]) == [255, 255, 255]
+    red, blue = node("templates", "signedColour", [9, 1, False]), node("templates", "signedColour", [-9, 1, False])
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
