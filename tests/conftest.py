@@ -1,5 +1,6 @@
 """Fixtures: the built site in a real browser, and JavaScript functions under Node."""
 
+import contextlib
 import functools
 import http.server
 import json
@@ -36,8 +37,14 @@ def site(tmp_path_factory):
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and says nothing, neither of requests nor of a reader who leaves while a file is under way."""
+
     def log_message(self, *arguments):
         pass
+
+    def copyfile(self, source, outputfile):
+        with contextlib.suppress(ConnectionError):
+            super().copyfile(source, outputfile)
 
 
 def serve(folder):

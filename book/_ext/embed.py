@@ -52,19 +52,24 @@ def _script(kind, value):
     return f'<script type="{kind}">{text}</script>\n'
 
 
-def move_state(app, pagename, templatename, context, doctree):
-    """Load the host where a widget is embedded, and move widget state behind the text."""
+def bring_to_life(app, pagename, templatename, context, doctree):
+    """Move the widgets' state, and the host that reads it, from the page's head to the end of its text.
+
+    There the host starts as soon as the text is there, before MathJax and the theme's scripts.
+    """
     if app.env.metadata.get(pagename, {}).get("shows_widgets"):
-        app.add_js_file(HOST, loading_method="defer")
+        app.add_js_file(HOST)
     files = context.get("script_files", [])
     states = [file for file in files if getattr(file, "attributes", {}).get("type") == STATE]
-    for file in states:
+    hosts = [file for file in files if str(file.filename).endswith(HOST)]
+    for file in states + hosts:
         files.remove(file)
-        context["body"] += f'<script type="{STATE}">{file.attributes["body"]}</script>\n'
+    scripts = [f'<script type="{STATE}">{file.attributes["body"]}</script>\n' for file in states]
+    context["body"] = context.get("body", "") + "".join([*scripts, *map(context["js_tag"], hosts[:1])])
 
 
 def setup(app):
     """Register with Sphinx."""
     app.add_directive("widget", WidgetDirective)
-    app.connect("html-page-context", move_state)
+    app.connect("html-page-context", bring_to_life)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

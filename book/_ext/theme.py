@@ -2,7 +2,7 @@
 
 Left out are a second search field above the page, the scripts of Thebe, which fetch code from another host, and a script
 of 1.5 MB that draws the icons which the theme's web fonts draw already.  Mended are the roles of a bibliography, and the
-search from disk, where no summaries can be fetched.
+search from disk, where no summaries can be fetched.  MathJax, a megabyte of script, waits until the widgets are alive.
 """
 
 from pathlib import Path
@@ -18,6 +18,28 @@ def empty_navbar(app, config):
 
 
 FROM_DISK = "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
+
+
+LATER = """<script>
+(() => {{
+  const events = ["widgets-ready", "load"];
+  const start = () => {{
+    for (const name of events) removeEventListener(name, start);
+    document.head.append(Object.assign(document.createElement("script"), {{ src: "{source}" }}));
+  }};
+  for (const name of events) addEventListener(name, start);
+}})();
+</script>
+"""
+
+
+def delay_mathjax(app, pagename, templatename, context, doctree):
+    """Load MathJax when the page's widgets are alive, or else when the page is loaded."""
+    files = context.get("script_files", [])
+    for file in [file for file in files if "mathjax" in str(file.filename)]:
+        files.remove(file)
+        source = context["pathto"](str(file.filename), True)
+        context["body"] = LATER.format(source=source) + context.get("body", "")
 
 
 def mend_roles(app, pagename, templatename, context, doctree):
@@ -48,6 +70,7 @@ def setup(app):
     app.connect("config-inited", empty_navbar, priority=100)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", delay_mathjax, priority=900)
     app.add_js_file(None, body=FROM_DISK)
     app.connect("build-finished", empty_icon_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

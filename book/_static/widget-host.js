@@ -128,10 +128,11 @@
 
   const modules = new Map(); // source text -> promise of the module
 
+  /** Import a widget's module.  A data address is there at once; a blob's waits in line behind the page's own files. */
   function load(source) {
     if (!modules.has(source)) {
-      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-      modules.set(source, import(url).then((module) => module.default ?? module).finally(() => URL.revokeObjectURL(url)));
+      const address = `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
+      modules.set(source, import(address).then((module) => module.default ?? module));
     }
     return modules.get(source);
   }
@@ -214,16 +215,20 @@
 
   async function start() {
     const states = readStates(), names = {};
-    for (const view of document.querySelectorAll(`script[type="${VIEW}"]`)) {
-      const id = JSON.parse(view.textContent).model_id;
+    const views = [...document.querySelectorAll(`script[type="${VIEW}"]`)]
+      .map((view) => [view, JSON.parse(view.textContent).model_id]);
+    const sources = views.map(([, id]) => states[id]?.state._esm);
+    for (const source of new Set(sources)) if (source) load(source).catch(() => {}); // whoever shows it reports the error
+    for (const [view, id] of views) {
       await show(view, id, states, names).catch((error) => console.error(`widget ${id}:`, error));
     }
+    dispatchEvent(new Event("widgets-ready")); // what can wait for the widgets starts now
     addEventListener("hashchange", () => {
       const named = shown.filter(({ model }) => model.applyAddress());
       named[0]?.target.scrollIntoView({ block: "center" });
     });
   }
 
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
-  else start();
+  if (document.querySelector(`script[type="${STATE}"]`) || document.readyState !== "loading") start(); // it stands behind them
+  else addEventListener("DOMContentLoaded", start);
 })();

@@ -6,6 +6,7 @@ import traitlets
 from lib.widgets.base import BookWidget, script, sprite, style
 
 COLUMNS = 32  # tiles in a row of a sprite
+HINT = "Rows are true classes, columns predictions. Point at a cell, or walk with the arrow keys; a click holds it."
 FIELDS = ("counts", "samples", "probabilities", "images", "class_names")
 
 
@@ -48,7 +49,7 @@ class Confusion(BookWidget):
                 {
                     "model": next(iter(models)),
                     "cell": _largest_mistake(first["counts"]),
-                    "hint": "Point at a cell, or walk with the arrow keys; click or press Enter to hold it.",
+                    "hint": HINT,
                 }
                 | options
             ),

@@ -245,7 +245,7 @@ const template = { render: widget(({ model, root, signal }) => {
   root.setAttribute("aria-label", "Templates: draw a digit and see its scores");
   root.append(
     element("div", { class: "bw-sum" },
-      element("figure", {}, paper.node, element("figcaption", {}, "picture x")),
+      element("figure", {}, paper.node, element("figcaption", {}, "picture")),
       element("span", { class: "bw-sign", "aria-hidden": "true" }, "×"), sums.template.node,
       element("span", { class: "bw-sign", "aria-hidden": "true" }, "="), sums.product.node),
     element("div", { class: "bw-tools" }, button("Clear", blank), button("Centre", () => drawn(centred(pixels, data.width), true)),
@@ -277,7 +277,7 @@ const template = { render: widget(({ model, root, signal }) => {
     paintSigned(sums.product.canvas, values, limit, dark);
     sums.template.caption.textContent = `template of ${name}`;
     sums.product.caption.textContent =
-      `${number(adds)} − ${number(-cancels)} ${data.biases[k] < 0 ? "−" : "+"} ${number(Math.abs(data.biases[k]))} = ${number(all[k])}`;
+      `${number(adds)} red − ${number(-cancels)} blue ${data.biases[k] < 0 ? "−" : "+"} ${number(Math.abs(data.biases[k]))} bias = ${number(all[k])}`;
     sums.template.canvas.setAttribute("aria-label", `template of ${name}: red weights add, blue weights subtract`);
     sums.product.canvas.setAttribute("aria-label",
       `products for ${name}: positive ones add up to ${number(adds)}, negative ones to ${number(cancels)}`);
