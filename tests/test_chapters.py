@@ -1,6 +1,7 @@
 """The chapters: executed on stand-in data, on the real data where BOOK_REAL_DATA names a folder, and stored up to date."""
 
 import ast
+import json
 import os
 import re
 import time
@@ -122,3 +123,10 @@ def test_chapter_code_is_formatted_and_free_of_faults(path):
     text = path.read_text(encoding="utf-8")
     assert chapter_format.formatted(text, f"chapters/{path.stem}.py") == text
     assert chapter_format.faults(text, f"chapters/{path.stem}.py") == ""
+
+
+@each
+def test_widgets_of_a_page_stay_under_600_kb(path):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{path.stem}.ipynb", as_version=4)
+    state = json.dumps(notebook.metadata["widgets"])
+    assert 10_000 < len(state) < 600_000

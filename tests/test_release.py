@@ -1,8 +1,11 @@
 """What a newcomer, a copy of the repository and a package installer rely on."""
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import execute
@@ -171,3 +174,16 @@ def test_imports_of_the_library_point_one_way(module):
     imported = {file.stem for file in execute.imported_modules([module.read_text(encoding="utf-8")], ROOT)}
     shared = {"data", "downloads", "sample", "models", "training", "plots", "claims"}
     assert imported - {module.stem} <= shared
+
+
+def test_the_package_carries_its_scripts_and_styles(tmp_path):
+    """What Colab installs from the repository."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "lib", source / "lib")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, source]
+    subprocess.run(command, check=True, capture_output=True)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    widgets = {f"lib/widgets/{name}" for name in ("common.js", "style.css", "templates.js", "confusion.js")}
+    assert widgets | {"lib/book.mplstyle", "lib/data.py"} <= set(names)

@@ -48,7 +48,8 @@ function grid(panel, signal, preview, choose) {
   const body = buttons.map((line, row) =>
     element("tr", {}, header(panel.names[row], "row"), ...line.map((button) => element("td", {}, button))));
   const head = element("tr", {}, element("td"), ...panel.names.map((name) => header(name, "col")));
-  const table = element("table", { class: "bw-matrix", "aria-label": "Confusion matrix: rows are true classes, columns predicted" },
+  const long = panel.names.some((name) => name.length > 3) ? "bw-long" : "";
+  const table = element("table", { class: `bw-matrix ${long}`, "aria-label": "Confusion matrix: rows are true classes, columns predicted" },
     element("thead", {}, head), element("tbody", {}, ...body));
   table.addEventListener("keydown", (event) => {
     const row = buttons.findIndex((line) => line.includes(event.target));
