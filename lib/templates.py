@@ -144,3 +144,55 @@ def slant_and_height(images):
     y = (ink * rows).sum(axis=(1, 2), keepdims=True) - rows
     spread = (ink * y**2).sum(axis=(1, 2))
     return (ink * x * y).sum(axis=(1, 2)) / np.where(spread > 0, spread, np.nan), np.sqrt(spread)
+
+
+def variance_ratio(x, y, n):
+    """Return how much of the pixels' variance lies between classes, over how much lies within them.
+
+    x (examples, …) images, y (examples,) class numbers, n classes.  Σ over pixels of the variance of the class means,
+    weighted by the classes' sizes, divided by Σ of the mean variance within a class.  0 when all classes have the same
+    mean; above 1 when an image tells more about its class than about itself.  Raises ValueError for an empty class, and
+    when no class varies, where the ratio is undefined.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    means = class_means(x, y, n).reshape(n, -1)
+    flat = x.reshape(len(x), -1)
+    share = np.bincount(y, minlength=n) / len(y)
+    between = (share[:, None] * (means - flat.mean(axis=0, dtype=np.float64)) ** 2).sum()
+    within = sum(share[k] * flat[y == k].var(axis=0, dtype=np.float64).sum() for k in range(n))
+    if within == 0:
+        raise ValueError("x: no class varies, the ratio is undefined")
+    return between / within
+
+
+def shifted(images, right, down=0):
+    """Return images (n, height, width[, channels]) moved by whole pixels, either way; what is uncovered is black.
+
+    Raises ValueError when the move is as large as the image.
+    """
+    height, width = images.shape[1:3]
+    if abs(right) >= width or abs(down) >= height:
+        raise ValueError(f"right, down: expected less than {width} and {height} pixels, got {right} and {down}")
+    moved = np.zeros_like(images)
+    to, source = _overlap(down, height), _overlap(-down, height)
+    moved[:, to, _overlap(right, width)] = images[:, source, _overlap(-right, width)]
+    return moved
+
+
+def _overlap(move, size):
+    return slice(max(move, 0), size + min(move, 0))
+
+
+def confusion_result(dataset, probabilities, per_cell=5):
+    """Return what the widget *confusion* shows of a model: counts, samples of each cell, and the images themselves.
+
+    dataset a `lib.data.Dataset`; probabilities (n, classes) of its test images; per_cell samples to keep of each cell
+    """
+    n = len(dataset.class_names)
+    return {
+        "counts": confusion(dataset.y_test, np.argmax(probabilities, axis=1), n),
+        "samples": top_samples(probabilities, dataset.y_test, per_cell),
+        "probabilities": probabilities,
+        "images": dataset.x_test,
+        "class_names": dataset.class_names,
+    }

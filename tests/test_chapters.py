@@ -15,7 +15,7 @@ from conftest import ROOT
 CHAPTERS = sorted((ROOT / "chapters").glob("*.md"))
 ADDRESS = execute.book_address()
 REAL = os.environ.get("BOOK_REAL_DATA")
-LIMITS = {"01": (180, 2000)}  # chapter: seconds and megabytes on real data
+LIMITS = {"01": (180, 2000), "02": (600, 2000)}  # chapter: seconds and megabytes on real data
 SOLUTION = re.compile(r"^````\{solution\}[^\n]*\n(.*?)^````$", re.M | re.S)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 PEAK = "import resource\nprint('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"

@@ -15,7 +15,8 @@ from conftest import ROOT
 
 CHAPTER = "notebooks/01-weights-as-templates.html"
 ABOUT = ("intro", "scorecard", "running", "teaching", "glossary", "bibliography")
-PAGES = [CHAPTER, *(f"book/{name}.html" for name in ABOUT)]
+CIFAR = "notebooks/02-breaking-on-cifar.html"
+PAGES = [CHAPTER, CIFAR, *(f"book/{name}.html" for name in ABOUT)]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 TEMPLATES, CONFUSION = ".bw-widget:has(.bw-board)", ".bw-widget:has(.bw-matrix)"
 
@@ -459,7 +460,56 @@ def test_a_cell_is_tapped_on_a_phone(browser, base):
         assert width >= 24
 
 
-# both, wherever the page is read
+def test_colour_models_are_compared_in_the_same_cell(browser, base):
+    with reader(browser) as page:
+        visit(page, f"{base}{CIFAR}#confusion.model=CIFAR, one layer&confusion.cell=3,5")
+        assert title(page).startswith("cat taken for dog")
+        one_layer = title(page)
+        page.locator(f"{CONFUSION} select").select_option("CIFAR, convolutional")
+        assert title(page).startswith("cat taken for dog")
+        assert title(page) != one_layer
+        assert len(confidences(page)) == 3
+
+
+# the widget "sample"
+
+
+def sample_pictures(page):
+    """A number for each picture shown, from its pixels."""
+    return page.evaluate("""() => [...document.querySelectorAll(".bw-sample canvas")]
+        .map((canvas) => canvas.getContext("2d").getImageData(0, 0, 32, 32).data)
+        .map((data) => data.reduce((sum, value) => (sum * 31 + value) % 999983, 7))""")
+
+
+def test_a_press_draws_a_new_sample_and_its_link_shows_it_again(browser, base):
+    with reader(browser) as page:
+        visit(page, base + CIFAR)
+        page.wait_for_load_state("networkidle")
+        first = sample_pictures(page)
+        assert len(first) == 80
+        page.get_by_role("button", name="New sample").focus()
+        page.keyboard.press("Enter")
+        second = sample_pictures(page)
+        assert second != first
+        assert "sample.seed=2" in page.url
+        link = page.url
+    with reader(browser) as page:
+        visit(page, link)
+        page.wait_for_load_state("networkidle")
+        assert sample_pictures(page) == second
+
+
+def test_one_class_is_shown_alone(browser, base):
+    with reader(browser, size=PHONE, has_touch=True, is_mobile=True) as page:
+        visit(page, base + CIFAR)
+        page.locator(".bw-widget:has(.bw-sample) select").select_option("cat")
+        assert page.locator(".bw-sample th").all_inner_texts()[0] == "cat"
+        labels = page.locator(".bw-sample canvas").evaluate_all("(all) => all.map((one) => one.getAttribute('aria-label'))")
+        assert len(labels) == 20
+        assert set(labels) == {"cat"}
+
+
+# all of them, wherever the page is read
 
 
 def test_widgets_follow_the_theme(browser, base):

@@ -5,16 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from lib.data import load
 from lib.models import softmax_regression
 from lib.templates import (
     class_means,
     confusion,
+    confusion_result,
     loop_area,
     products,
+    shifted,
     slant_and_height,
     template_mean_correlation,
     templates,
     top_samples,
+    variance_ratio,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -164,3 +168,44 @@ def test_slant_of_a_diagonal_is_one_and_a_shift_changes_nothing():
     slants, heights = slant_and_height(np.stack([upright, leaning, np.roll(leaning, 2, axis=0)]))
     np.testing.assert_allclose(slants, [0, 1, 1], atol=1e-12)
     np.testing.assert_allclose(heights, [2, 2, 2])
+
+
+def test_variance_ratio_by_hand():
+    x = np.array([[0.0, 0], [2, 0], [10, 1], [12, 1]])  # between: 25 and 1/4, within: 1 and 0
+    assert variance_ratio(x, np.array([0, 0, 1, 1]), 2) == pytest.approx(25.25)
+
+
+@given(arrays(np.float64, (20, 3), elements=st.floats(-5, 5)))
+def test_between_and_within_add_up_to_the_total_variance(x):
+    x[0] += 0.5
+    y = np.arange(20) % 4
+    ratio, total = variance_ratio(x, y, 4), x.var(axis=0).sum()
+    within = np.mean([x[y == k].var(axis=0).sum() for k in range(4)])
+    assert ratio * within + within == pytest.approx(total)
+
+
+def test_variance_ratio_is_near_zero_for_random_labels_and_undefined_without_variance():
+    x = RANDOM.normal(size=(5000, 2))
+    assert variance_ratio(x, RANDOM.integers(2, size=5000), 2) < 0.002
+    with pytest.raises(ValueError, match="x: no class varies"):
+        variance_ratio(np.array([[1], [2]]), np.array([0, 1]), 2)
+
+
+def test_shifted_moves_and_fills_with_black():
+    image = np.arange(1, 10).reshape(1, 3, 3)
+    assert shifted(image, 1).tolist() == [[[0, 1, 2], [0, 4, 5], [0, 7, 8]]]
+    assert shifted(image, -1, 2).tolist() == [[[0, 0, 0], [0, 0, 0], [2, 3, 0]]]
+    np.testing.assert_array_equal(shifted(image, 0), image)
+    colour = RANDOM.integers(0, 9, (2, 4, 5, 3))
+    np.testing.assert_array_equal(shifted(colour, 2)[:, :, 2:], colour[:, :, :3])
+    with pytest.raises(ValueError, match="right, down: expected less than 3 and 3"):
+        shifted(image, 3)
+
+
+def test_confusion_result_holds_what_the_widget_asks_for():
+    dataset = load("mnist")
+    p = RANDOM.dirichlet(np.ones(10), len(dataset.y_test))
+    result = confusion_result(dataset, p, per_cell=3)
+    assert result["samples"].shape == (10, 10, 3)
+    assert result["counts"].sum() == len(dataset.y_test)
+    assert result["images"] is dataset.x_test

@@ -10,6 +10,7 @@ from lib.models import softmax_regression
 from lib.templates import confusion, products, templates, top_samples
 from lib.widgets.base import script, sprite, style
 from lib.widgets.confusion import Confusion
+from lib.widgets.sample import Sample
 from lib.widgets.templates import Templates
 
 RANDOM = np.random.default_rng(0)
@@ -164,17 +165,49 @@ def test_no_model_or_an_unknown_cell_or_title_is_refused():
         widget.model = "two"
 
 
-def test_sprite_of_colour_images_and_bad_images():
-    colour = RANDOM.integers(0, 256, (5, 2, 3, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(decoded(sprite(colour, columns=2))[2:4, 3:6], colour[3])
+def test_sprite_of_colour_images_is_nearly_exact_and_bad_images_are_named():
+    colour = np.repeat(np.repeat(RANDOM.integers(0, 256, (5, 2, 2, 3), dtype=np.uint8), 16, axis=1), 16, axis=2)
+    tile = decoded(sprite(colour, columns=2))[32:64, 32:64].astype(int)
+    assert np.abs(tile - colour[3]).mean() < 12
     with pytest.raises(ValueError, match="images: expected uint8"):
         sprite(colour / 255)
 
 
-# what both share
+# sample
 
 
-@pytest.mark.parametrize("name", ["templates", "confusion"])
+def test_sample_keeps_labels_and_names_what_does_not_fit():
+    widget = Sample(IMAGES[:4], np.array([0, 1, 1, 2]), NAMES)
+    assert (widget.labels, widget.names, widget.size) == ([0, 1, 1, 2], NAMES, [5, 4])
+    for labels in (np.zeros(3, int), np.array([0, 1, 1, 3])):
+        with pytest.raises(ValueError, match="labels: expected one class number for each of 4 images"):
+            Sample(IMAGES[:4], labels, NAMES)
+    with pytest.raises(traitlets.TraitError):
+        widget.seed = -1
+
+
+def test_a_sample_has_different_members_of_the_right_class_and_the_seed_decides(node):
+    labels = (np.arange(60) % 3).tolist()
+    rows = node("sample", "sample", [labels, 3, 5, -1])
+    assert [len(set(row)) for row in rows] == [8, 8, 8]
+    assert all(tile % 3 == k for k, row in enumerate(rows) for tile in row)
+    assert rows == node("sample", "sample", [labels, 3, 5, -1])
+    assert rows != node("sample", "sample", [labels, 3, 6, -1])
+    alone = node("sample", "sample", [labels, 3, 5, 1])
+    assert sorted(tile for row in alone for tile in row) == list(range(1, 60, 3))
+
+
+def test_every_member_is_drawn_about_equally_often(node):
+    drawn = [tile for seed in range(40) for tile in node("sample", "draw", [list(range(10)), 5, seed])]
+    counts = np.bincount(drawn, minlength=10)
+    assert counts.sum() == 200
+    assert counts.min() >= 8  # 20 expected, standard deviation 3.2
+
+
+# what all share
+
+
+@pytest.mark.parametrize("name", ["templates", "confusion", "sample"])
 def test_shipped_script_is_one_module_without_imports(name):
     assert "import " not in script(name).replace("// ", "")
     assert script(name).count("export default") == 1

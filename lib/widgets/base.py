@@ -1,5 +1,6 @@
 """What all widgets of the book share."""
 
+from io import BytesIO
 from pathlib import Path
 
 import anywidget
@@ -48,7 +49,10 @@ def as_bytes(array, dtype):
 
 
 def sprite(images, columns=32):
-    """Return images (n, height, width[, 3]) uint8 as one PNG of `columns` tiles a row, and its bytes."""
+    """Return images (n, height, width[, 3]) uint8 as one picture file of `columns` tiles a row.
+
+    Grey images become a PNG, exact; colour photographs a WebP, a fifth of the size and slightly soft.
+    """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
         raise ValueError(f"images: expected uint8 (n, height, width[, 3]), got {images.dtype} {images.shape}")
@@ -57,12 +61,7 @@ def sprite(images, columns=32):
     sheet[: len(images)] = images
     sheet = sheet.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)  # (rows, height, columns, width, …)
     sheet = sheet.reshape(rows * images.shape[1], columns * images.shape[2], *images.shape[3:])
-    return _png(sheet)
-
-
-def _png(pixels):
-    from io import BytesIO
-
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    form, options = ("PNG", {"optimize": True}) if sheet.ndim == 2 else ("WEBP", {"quality": 60, "method": 6})
+    Image.fromarray(sheet).save(file, form, **options)
     return file.getvalue()

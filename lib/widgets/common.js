@@ -46,6 +46,19 @@ export function picture(height, width, label) {
   return element("canvas", { class: "bw-picture", height, width, ...role });
 }
 
+/** The picture files of a list of Bytes traits, ready to draw from. */
+export const bitmaps = (sprites) => Promise.all(sprites.map((view) => createImageBitmap(new Blob([octets(view)]))));
+
+/** A canvas with one tile of a sprite that has `columns` tiles a row; blank while there is no sprite yet. */
+export function tilePicture(sheet, tile, columns, [height, width], label) {
+  const canvas = picture(height, width, label);
+  if (sheet) {
+    const [x, y] = [(tile % columns) * width, Math.floor(tile / columns) * height];
+    canvas.getContext("2d").drawImage(sheet, x, y, width, height, 0, 0, width, height);
+  }
+  return canvas;
+}
+
 const LIGHT = [[33, 102, 172], [103, 169, 207], [255, 255, 255], [239, 138, 98], [178, 24, 43]];
 const DARK = [[140, 200, 255], [52, 112, 178], [24, 27, 32], [196, 82, 56], [255, 176, 140]];
 

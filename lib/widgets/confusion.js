@@ -1,5 +1,5 @@
 // Widget "confusion": a confusion matrix whose cells show their samples.
-import { element, follow, followTheme, keyTarget, octets, percent, send, widget } from "./common.js";
+import { bitmaps, element, follow, followTheme, keyTarget, percent, send, tilePicture, widget } from "./common.js";
 
 const COLUMNS = 32; // tiles in a row of a sprite
 
@@ -26,10 +26,6 @@ export function describe(panel, row, column) {
   const what = row === column ? `${truth} recognised` : `${truth} taken for ${guess}`;
   const n = count.toLocaleString("en");
   return `${what}: ${n} of ${all.toLocaleString("en")} (${percent(count / (all || 1))})`;
-}
-
-async function bitmaps(sprites) {
-  return Promise.all(sprites.map((view) => createImageBitmap(new Blob([octets(view)], { type: "image/png" }))));
 }
 
 /** Whether the reader moved the pointer, and not the page moved under it. */
@@ -63,17 +59,12 @@ function grid(panel, signal, preview, choose) {
 }
 
 function sampleTiles(panel, sheet, row, column) {
-  const [height, width] = panel.size;
   return panel.tiles[row][column].map((tile, k) => [tile, panel.confidences[row][column][k]])
     .filter(([tile]) => tile >= 0)
     .map(([tile, confidence]) => {
-      const canvas = element("canvas", { class: "bw-picture", height, width, role: "img", "aria-label":
-        `${panel.names[row]}, predicted ${panel.names[column]} with ${percent(confidence)}` });
-      if (sheet) {
-        const [x, y] = [(tile % COLUMNS) * width, Math.floor(tile / COLUMNS) * height];
-        canvas.getContext("2d").drawImage(sheet, x, y, width, height, 0, 0, width, height);
-      }
-      return element("li", {}, canvas, element("span", { "aria-hidden": "true" }, percent(confidence)));
+      const label = `${panel.names[row]}, predicted ${panel.names[column]} with ${percent(confidence)}`;
+      return element("li", {}, tilePicture(sheet, tile, COLUMNS, panel.size, label),
+        element("span", { "aria-hidden": "true" }, percent(confidence)));
     });
 }
 
