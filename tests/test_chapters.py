@@ -67,7 +67,7 @@ def test_stored_notebook_holds_no_errors_no_progress_and_no_trace_of_a_machine(p
     nbformat.validate(notebook)
     streams = [output.get("name") for cell in notebook.cells for output in cell.get("outputs", [])]
     assert "stderr" not in streams
-    assert not re.search(r"/home/|/root/|/tmp/|/work/|C:\\\\Users|timestamp|<object object at", text)
+    assert not re.search(r"/(home|root|tmp|work|Users)/|C:\\\\Users|timestamp|<object object at", text)
     assert len(text.encode()) < execute.LIMIT
 
 
