@@ -151,6 +151,16 @@ def test_no_require_js_and_no_html_manager(browser, base):
         assert "html-manager" not in names
 
 
+@pytest.mark.parametrize("path", [CHAPTER, CIFAR])
+def test_formulas_are_set(browser, base, path):
+    with reader(browser) as page:
+        visit(page, base + path)
+        page.locator("article mjx-container").first.wait_for()
+        page.wait_for_function(
+            "() => ![...document.querySelectorAll('.math')].some((one) => /\\\\[([]/.test(one.textContent))"
+        )
+
+
 def test_the_search_finds_the_chapter(browser, base):
     with reader(browser) as page:
         page.goto(f"{base}search.html?q=nearest")

@@ -8,18 +8,7 @@ search from disk, where no summaries can be fetched.  MathJax, a megabyte of scr
 from pathlib import Path
 
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
-
-NAVBAR = ("navbar_start", "navbar_center", "navbar_end", "navbar_persistent")
-
-
-def empty_navbar(app, config):
-    """Show nothing in the bar above the page; the sidebar has it all."""
-    config.html_theme_options.update({part: [] for part in NAVBAR})
-
-
 FROM_DISK = "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
-
-
 LATER = """<script>
 (() => {{
   const events = ["widgets-ready", "load"];
@@ -31,6 +20,13 @@ LATER = """<script>
 }})();
 </script>
 """
+
+NAVBAR = ("navbar_start", "navbar_center", "navbar_end", "navbar_persistent")
+
+
+def empty_navbar(app, config):
+    """Show nothing in the bar above the page; the sidebar has it all."""
+    config.html_theme_options.update({part: [] for part in NAVBAR})
 
 
 def delay_mathjax(app, pagename, templatename, context, doctree):

@@ -51,7 +51,7 @@ def as_bytes(array, dtype):
 def sprite(images, columns=32):
     """Return images (n, height, width[, 3]) uint8 as one picture file of `columns` tiles a row.
 
-    Grey images become a PNG, exact; colour photographs a WebP, a fifth of the size and slightly soft.
+    Grey images become a PNG, exact; colour photographs a WebP, much smaller and slightly soft.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
