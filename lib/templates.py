@@ -156,12 +156,13 @@ def variance_ratio(x, y, n):
     """
     x, y = np.asarray(x), np.asarray(y)
     means = class_means(x, y, n).reshape(n, -1)
-    flat = x.reshape(len(x), -1)
     share = np.bincount(y, minlength=n) / len(y)
-    between = (share[:, None] * (means - flat.mean(axis=0, dtype=np.float64)) ** 2).sum()
-    within = sum(share[k] * flat[y == k].var(axis=0, dtype=np.float64).sum() for k in range(n))
-    if within == 0:
+    flat = x.reshape(len(x), -1)
+    squares = sum(np.square(some, dtype=np.float64).sum() for some in np.array_split(flat, -(-len(flat) // 1000))) / len(x)
+    within = squares - (share[:, None] * means**2).sum()
+    if within <= 1e-12 * squares:
         raise ValueError("x: no class varies, the ratio is undefined")
+    between = (share[:, None] * (means - share @ means) ** 2).sum()
     return between / within
 
 

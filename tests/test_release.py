@@ -185,5 +185,5 @@ def test_the_package_carries_its_scripts_and_styles(tmp_path):
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, source]
     subprocess.run(command, check=True, capture_output=True)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    widgets = {f"lib/widgets/{name}" for name in ("common.js", "style.css", "templates.js", "confusion.js")}
+    widgets = {f"lib/widgets/{name}" for name in ("common.js", "drawing.js", "style.css", "removal.js")}
     assert widgets | {"lib/book.mplstyle", "lib/data.py"} <= set(names)

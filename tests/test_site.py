@@ -16,7 +16,8 @@ from conftest import ROOT
 CHAPTER = "notebooks/01-weights-as-templates.html"
 ABOUT = ("intro", "scorecard", "running", "teaching", "glossary", "bibliography")
 CIFAR = "notebooks/02-breaking-on-cifar.html"
-PAGES = [CHAPTER, CIFAR, *(f"book/{name}.html" for name in ABOUT)]
+LAYERS, NODES = "notebooks/03-hidden-layers.html", "notebooks/04-node-removal.html"
+PAGES = [CHAPTER, CIFAR, LAYERS, NODES, *(f"book/{name}.html" for name in ABOUT)]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 TEMPLATES, CONFUSION = ".bw-widget:has(.bw-board)", ".bw-widget:has(.bw-matrix)"
 
@@ -151,7 +152,7 @@ def test_no_require_js_and_no_html_manager(browser, base):
         assert "html-manager" not in names
 
 
-@pytest.mark.parametrize("path", [CHAPTER, CIFAR])
+@pytest.mark.parametrize("path", [CHAPTER, CIFAR, LAYERS, NODES])
 def test_formulas_are_set(browser, base, path):
     with reader(browser) as page:
         visit(page, base + path)
@@ -287,27 +288,29 @@ def test_scores_follow_while_the_stroke_is_drawn(browser, base):
         page.mouse.up()
 
 
+STROKES = """() => {
+    const board = document.querySelector(".bw-board"), box = board.getBoundingClientRect();
+    board.setPointerCapture = () => {};
+    const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type, {
+        pointerId: 7, button: type === "pointermove" ? -1 : 0, bubbles: true,
+        clientX: box.x + x * box.width, clientY: box.y + y * box.height }));
+    const times = [];
+    fire("pointerdown", 0.2, 0.2);
+    for (let k = 0; k < 60; k++) {
+        const start = performance.now();
+        fire("pointermove", 0.2 + 0.01 * k, 0.5 + 0.3 * Math.sin(k / 5));
+        times.push(performance.now() - start);
+    }
+    fire("pointerup", 0.8, 0.5);
+    return times.sort((a, b) => a - b)[Math.floor(0.9 * times.length)];
+}"""
+
+
 def test_a_stroke_is_redrawn_within_16_ms(browser, base):
-    script = """() => {
-        const board = document.querySelector(".bw-board"), box = board.getBoundingClientRect();
-        board.setPointerCapture = () => {};
-        const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type, {
-            pointerId: 7, button: type === "pointermove" ? -1 : 0, bubbles: true,
-            clientX: box.x + x * box.width, clientY: box.y + y * box.height }));
-        const times = [];
-        fire("pointerdown", 0.2, 0.2);
-        for (let k = 0; k < 60; k++) {
-            const start = performance.now();
-            fire("pointermove", 0.2 + 0.01 * k, 0.5 + 0.3 * Math.sin(k / 5));
-            times.push(performance.now() - start);
-        }
-        fire("pointerup", 0.8, 0.5);
-        return times.sort((a, b) => a - b)[Math.floor(0.9 * times.length)];
-    }"""
     with reader(browser) as page:
         visit(page, base + CHAPTER)
         before = scores(page)
-        assert page.evaluate(script) < 16
+        assert page.evaluate(STROKES) < 16
         assert scores(page) != before
 
 
@@ -517,6 +520,210 @@ def test_one_class_is_shown_alone(browser, base):
         labels = page.locator(".bw-sample canvas").evaluate_all("(all) => all.map((one) => one.getAttribute('aria-label'))")
         assert len(labels) == 20
         assert set(labels) == {"cat"}
+
+
+# the widget "hidden"
+
+HIDDEN, REMOVAL = ".bw-widget:has(.bw-mix)", ".bw-widget:has(.bw-map)"
+
+
+def hidden_scores(page):
+    return page.locator(f"{HIDDEN} tbody tr td:nth-last-child(2)").all_inner_texts()
+
+
+def test_a_drawn_digit_is_followed_through_the_hidden_units_into_the_scores(browser, base):
+    with reader(browser) as page:
+        visit(page, base + LAYERS)
+        before = hidden_scores(page)
+        assert len(before) == 10
+        page.locator(HIDDEN).get_by_role("button", name="Clear").click()
+        blank = page.locator(f"{HIDDEN} thead .bw-number").all_inner_texts()
+        draw(page, ONE)
+        assert page.locator(f"{HIDDEN} thead .bw-number").all_inner_texts() != blank
+        drawn = hidden_scores(page)
+        assert drawn != before
+        assert page.locator(f"{HIDDEN} .bw-verdict").inner_text().startswith("The network says 1 ")
+        link = page.url
+        assert "hidden.drawing=" in link
+    with reader(browser) as page:
+        visit(page, link)
+        assert hidden_scores(page) == drawn
+
+
+def test_a_rows_bars_are_what_its_score_is_made_of(browser, base):
+    with reader(browser) as page:
+        visit(page, base + LAYERS)
+        page.locator(f"{HIDDEN} tbody tr").nth(3).click()
+        assert "hidden.target=3" in page.url
+        text = page.locator(f"{HIDDEN} p[aria-live]").last.inner_text()
+        found = re.match(r"3: (\S+) for, (\S+) against, bias (\S+): score (\S+)\.", text).groups()
+        adds, cancels, bias, score = (float(number.replace("−", "-")) for number in found)
+        assert adds - cancels + bias == pytest.approx(score, abs=0.21)
+        assert hidden_scores(page)[3] == found[3]
+        assert page.locator(f"{HIDDEN} tbody tr").nth(3).locator(".bw-bar").count() == 11
+
+
+def test_a_unit_is_switched_off_by_mouse_and_by_keyboard_and_the_link_keeps_it(browser, base):
+    with reader(browser) as page:
+        visit(page, base + LAYERS)
+        before = hidden_scores(page)
+        box = page.get_by_role("checkbox", name="Unit f on")
+        box.uncheck()
+        changed = hidden_scores(page)
+        assert changed != before
+        assert "hidden.off=32" in page.url
+        column = page.locator(f"{HIDDEN} tbody tr td:nth-child(7) .bw-bar")
+        assert column.evaluate_all("(all) => all.map((one) => one.offsetHeight)") == [0] * 10
+        link = page.url
+        box.press("Space")
+        assert hidden_scores(page) == before
+        assert "hidden.off" not in page.url
+    with reader(browser) as page:
+        visit(page, link)
+        assert hidden_scores(page) == changed
+        page.get_by_role("button", name="All units on").click()
+        assert hidden_scores(page) == before
+
+
+def test_another_seed_is_another_network(browser, base):
+    with reader(browser) as page:
+        visit(page, base + LAYERS)
+        before = hidden_scores(page)
+        page.locator(f"{HIDDEN} select").select_option("seed 3")
+        assert hidden_scores(page) != before
+        assert "hidden.network=seed" in page.url
+        page.get_by_role("radio", name="Look at unit d").focus()
+        page.keyboard.press("ArrowRight")
+        assert page.locator(f"{HIDDEN} figcaption").nth(1).inner_text() == "filter of unit e"
+
+
+def test_a_stroke_runs_through_the_hidden_layer_within_16_ms(browser, base):
+    with reader(browser) as page:
+        visit(page, base + LAYERS)
+        before = hidden_scores(page)
+        assert page.evaluate(STROKES) < 16
+        assert hidden_scores(page) != before
+
+
+# the widget "removal"
+
+
+def removal_says(page):
+    return page.locator(f"{REMOVAL} .bw-verdict").inner_text()
+
+
+def map_pixels(page):
+    return page.evaluate("""() => [document.querySelector(".bw-map canvas")]
+        .flatMap((canvas) => [...canvas.getContext("2d").getImageData(0, 0, 120, 120).data])
+        .reduce((sum, value) => (sum * 31 + value) % 999983, 7)""")
+
+
+def test_a_node_is_switched_off_and_the_map_the_loss_and_the_link_follow(browser, base):
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        full, picture = removal_says(page), map_pixels(page)
+        assert full.startswith("20 of 20 nodes on")
+        page.locator(".bw-node").nth(2).click()
+        assert removal_says(page).startswith("19 of 20 nodes on")
+        assert map_pixels(page) != picture
+        assert f"removal.mask={2**20 - 1 - 4}" in page.url
+        link, without = page.url, removal_says(page)
+        page.locator(".bw-node").nth(2).click()
+        assert (removal_says(page), map_pixels(page)) == (full, picture)
+        page.get_by_role("button", name="Reverse").click()
+        assert removal_says(page).startswith("0 of 20 nodes on")
+    with reader(browser) as page:
+        visit(page, link)
+        assert removal_says(page) == without
+        assert page.locator(".bw-node").nth(2).get_attribute("aria-pressed") == "false"
+
+
+def test_the_loss_in_the_page_is_the_one_of_the_notebook(browser, base):
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        shown = re.search(r"all nodes on: loss ([\d.]+)", page.locator("article").inner_text()).group(1)
+        assert f"loss {shown}:" in removal_says(page)
+
+
+def test_dragging_across_nodes_switches_them_all_the_same_way(browser, base):
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        page.locator(".bw-nodes").scroll_into_view_if_needed()
+        boxes = [page.locator(".bw-node").nth(k).bounding_box() for k in (1, 5)]
+        (x0, y0), (x1, y1) = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
+        page.mouse.move(x0, y0)
+        page.mouse.down()
+        page.mouse.move(x1, y1, steps=20)
+        page.mouse.up()
+        pressed = page.locator(".bw-node").evaluate_all("(all) => all.map((one) => one.getAttribute('aria-pressed'))")
+        assert [k for k, on in enumerate(pressed) if on == "false"] == [1, 2, 3, 4, 5]
+
+
+def test_dragging_works_by_touch_and_the_page_does_not_scroll(browser, base):
+    with reader(browser, size=PHONE, has_touch=True, is_mobile=True) as page:
+        visit(page, base + NODES)
+        page.locator(".bw-nodes").scroll_into_view_if_needed()
+        boxes, top = [page.locator(".bw-node").nth(k).bounding_box() for k in (0, 3)], page.evaluate("scrollY")
+        session, y = page.context.new_cdp_session(page), boxes[0]["y"] + 10
+        for step in range(13):
+            x = boxes[0]["x"] + 8 + step * (boxes[1]["x"] - boxes[0]["x"]) / 12
+            kind = "touchStart" if step == 0 else "touchMove"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_function("document.querySelector('.bw-widget .bw-verdict').textContent.startsWith('16 of 20')")
+        assert page.evaluate("scrollY") == top
+
+
+def test_nodes_are_walked_and_switched_by_keyboard(browser, base):
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        page.locator(".bw-node").first.focus()
+        for key in ("ArrowRight", "ArrowDown", "Space"):
+            page.keyboard.press(key)
+        assert page.locator(".bw-node").nth(11).get_attribute("aria-pressed") == "false"
+        assert page.locator(".bw-node[tabindex='0']").count() == 1
+        page.keyboard.press("Enter")
+        assert removal_says(page).startswith("20 of 20")
+
+
+def test_a_random_mask_keeps_as_many_nodes_as_the_slider_says(browser, base):
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        slider = page.locator(f"{REMOVAL} input[type=range]")
+        slider.fill("0.1")
+        assert "removal.chance=0.1" in page.url
+        on = []
+        for _ in range(10):
+            page.get_by_role("button", name="Random").click()
+            on.append(int(removal_says(page).split()[0]))
+        assert 0 < sum(on) < 60  # 20 expected, standard deviation 4
+        page.get_by_role("button", name="All on").click()
+        assert removal_says(page).startswith("20 of 20")
+
+
+def test_dragging_makes_sixty_frames_a_second_on_a_processor_throttled_four_times(browser, base):
+    script = """() => {
+        const frame = document.querySelector(".bw-nodes"), nodes = [...frame.querySelectorAll(".bw-node")];
+        frame.scrollIntoView({ block: "center" });
+        const places = nodes.map((node) => node.getBoundingClientRect());
+        const fire = (type, k) => nodes[k].dispatchEvent(new PointerEvent(type, { pointerId: 7, bubbles: true,
+            clientX: places[k].x + 5, clientY: places[k].y + 5, button: type === "pointermove" ? -1 : 0 }));
+        const start = performance.now();
+        for (let round = 0; round < 3; round++) {
+            fire("pointerdown", 0);
+            for (let k = 1; k < 20; k++) fire("pointermove", k);
+            fire("pointerup", 19);
+        }
+        return performance.now() - start;
+    }"""
+    with reader(browser) as page:
+        visit(page, base + NODES)
+        session = page.context.new_cdp_session(page)
+        session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        assert page.evaluate(script) < 1000  # 60 toggles
+        session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        assert removal_says(page).startswith("0 of 20 nodes on")
+        assert "removal.mask=0" in page.url
 
 
 # all of them, wherever the page is read

@@ -6,10 +6,12 @@ import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.models import softmax_regression
+from lib.models import multilayer_perceptron, softmax_regression
 from lib.templates import confusion, products, templates, top_samples
 from lib.widgets.base import script, sprite, style
 from lib.widgets.confusion import Confusion
+from lib.widgets.hidden import Hidden
+from lib.widgets.removal import Removal
 from lib.widgets.sample import Sample
 from lib.widgets.templates import Templates
 
@@ -204,10 +206,188 @@ def test_every_member_is_drawn_about_equally_often(node):
     assert counts.min() >= 8  # 20 expected, standard deviation 3.2
 
 
+# hidden
+
+
+def hidden_network(seed=0, units=4):
+    random = np.random.default_rng(seed)
+    return [random.normal(size=shape).astype(np.float32) for shape in ((20, units), (units,), (units, 3), (3,))]
+
+
+def hidden_widget(**changes):
+    arguments = {
+        "networks": {"one": hidden_network(0), "two": hidden_network(1)},
+        "digits": RANDOM.integers(0, 256, (6, 5, 4), dtype=np.uint8),
+        "labels": np.arange(6) % 3,
+        "class_names": NAMES,
+    }
+    return Hidden(**(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"networks": {}}, "at least one"),
+        ({"networks": {"one": hidden_network()[:3]}}, "kernel, biases, kernel, biases"),
+        ({"networks": {"one": hidden_network(units=27)}}, "1 to 26 hidden units"),
+        ({"networks": {"one": hidden_network(), "two": hidden_network(units=5)}}, "arrays of shapes .*'two' has"),
+        ({"networks": {"one": hidden_network()}, "class_names": NAMES[:2]}, "arrays of shapes .*'one' has"),
+    ],
+)
+def test_networks_that_do_not_fit_are_named(changes, named):
+    with pytest.raises(ValueError, match=f"^networks: expected .*{named}|^networks: expected {named}"):
+        hidden_widget(**changes)
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"), [("unit", 4), ("target", 3), ("off", 16), ("off", -1), ("network", "three"), ("digit", 6)]
+)
+def test_states_out_of_range_are_refused(trait, value):
+    widget = hidden_widget()
+    before = getattr(widget, trait)
+    with pytest.raises(traitlets.TraitError, match=f"{trait}: expected"):
+        setattr(widget, trait, value)
+    assert getattr(widget, trait) == before
+    widget.off = 15
+    assert widget.off == 15
+
+
+def test_hidden_units_scores_and_switches_equal_the_keras_model(node):
+    models = [multilayer_perceptron((5, 4), 3, (4,)) for _ in range(2)]
+    for model in models:
+        model.layers[2].bias.assign(RANDOM.normal(size=4))
+        model.layers[3].bias.assign(RANDOM.normal(size=3))
+    image = RANDOM.integers(0, 256, (5, 4), dtype=np.uint8)
+    widget = hidden_widget(networks={f"seed {k}": model.get_weights() for k, model in enumerate(models)})
+    packed, pixels = np.frombuffer(widget.weights, "<f4").tolist(), image.ravel().tolist()
+    for k, model in enumerate(models):
+        net = node("hidden", "network", [packed, k, 20, 4, 3])
+        active = node("hidden", "activations", [net, pixels])
+        kernel, bias, out, out_bias = model.get_weights()
+        expected = np.maximum(image.ravel() / 255 @ kernel + bias, 0)
+        np.testing.assert_allclose(active, expected, atol=1e-5)
+        parts = node("hidden", "contributions", [net, active, 0])
+        np.testing.assert_allclose(parts, (expected[:, None] * out).T, atol=1e-5)
+        p = node("hidden", "softmax", [node("hidden", "scores", [net, parts])])
+        np.testing.assert_allclose(p, model.predict(image[None], verbose=0)[0], atol=1e-5)
+        switched = node("hidden", "scores", [net, node("hidden", "contributions", [net, active, 0b0110])])
+        np.testing.assert_allclose(switched, (expected * [1, 0, 0, 1]) @ out + out_bias, atol=1e-5)
+
+
+def test_a_sum_is_spelled_out(node):
+    text = node("hidden", "describe", ["0", [9, 0, -1.5, 3.25, 0.5], -0.2, 11.05])
+    assert text == "0: 12.8 for, 1.5 against, bias −0.2: score 11.1. Loudest: a (+9.0), d (+3.3), c (−1.5)."
+    assert node("hidden", "describe", ["0", [0, 0], 0.5, 0.5]) == "0: 0.0 for, 0.0 against, bias 0.5: score 0.5."
+
+
+# removal
+
+
+def removal_arrays(n=5, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.normal(size=shape).astype(np.float32) for shape in ((2, n), (n,), (n, 2), (2,))]
+
+
+def removal_widget(n=5, **changes):
+    x = np.random.default_rng(1).uniform(-1, 1, (30, 2))
+    y = (np.hypot(*x.T) > 0.8).astype(int)
+    arguments = {"arrays": removal_arrays(n), "x": x, "y": y, "losses": np.linspace(0.1, 2, 2**n), "radius": 0.8}
+    return Removal(**(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"arrays": removal_arrays()[:3]}, "arrays"),
+        ({"arrays": [*removal_arrays()[:3], np.zeros(3)]}, "arrays"),
+        ({"x": np.zeros((30, 3))}, "x"),
+        ({"y": np.zeros(29)}, "y"),
+        ({"y": np.full(30, 2)}, "y"),
+        ({"losses": np.ones(31)}, "losses"),
+        ({"losses": np.zeros(32)}, "losses"),
+        ({"radius": -1}, "radius"),
+        ({"classes": ("one",)}, "classes"),
+        ({"x": np.full((30, 2), np.nan)}, "array"),
+    ],
+)
+def test_what_does_not_fit_a_removal_is_named(changes, named):
+    with pytest.raises(ValueError, match=f"^{named}: expected"):
+        removal_widget(**changes)
+
+
+def test_all_nodes_are_on_at_first_and_masks_out_of_range_are_refused():
+    widget = removal_widget()
+    assert widget.mask == 31
+    for wrong in (-1, 32):
+        with pytest.raises(traitlets.TraitError, match="mask: expected 0 … 31"):
+            widget.mask = wrong
+    with pytest.raises(traitlets.TraitError):
+        widget.chance = 1.5
+    assert (widget.mask, widget.chance, sum(widget.counts)) == (31, 0.5, 32)
+
+
+def test_margins_and_losses_in_the_page_equal_those_of_python(node):
+    import keras
+    from keras import layers
+
+    from lib.removal import exact_losses, margin_terms
+
+    points, mask = keras.Input((2,)), keras.Input((5,))
+    hidden = layers.Multiply()([layers.Dense(5, "relu", bias_initializer="random_normal")(points), mask])
+    model = keras.Model([points, mask], layers.Dense(2, "softmax", bias_initializer="random_normal")(hidden))
+    x = np.random.default_rng(1).uniform(-1, 1, (30, 2))
+    y = (np.hypot(*x.T) > 0.8).astype(int)
+    losses = exact_losses(model, x, y)
+    widget = removal_widget(arrays=model.get_weights(), x=x, y=y, losses=losses)
+    net = node("removal", "unpackNetwork", [np.frombuffer(widget.weights, "<f4").tolist(), 5])
+    delta, terms = margin_terms(model, x)
+    assert net["delta"] == pytest.approx(delta, abs=1e-6)
+    found = node("removal", "marginTerms", [net, np.frombuffer(widget.points, "<f4").tolist()])
+    np.testing.assert_allclose(np.reshape(found, (5, 30)).T, terms, atol=1e-5)
+    for number in (0, 31, 0b10110):
+        sums = node("removal", "margins", [delta, found, number, 5])
+        np.testing.assert_allclose(sums, delta + terms @ [number >> k & 1 for k in range(5)], atol=1e-5)
+        assert node("removal", "meanLoss", [sums, y.tolist()]) == pytest.approx(losses[number], rel=1e-5)
+
+
+def test_moved_margins_are_those_of_the_new_mask(node):
+    terms = np.random.default_rng(0).normal(size=40).tolist()
+    for one, other in ((0, 31), (0b10101, 0b01110), (7, 7)):
+        start = node("removal", "margins", [0.5, terms, one, 5])
+        expected = node("removal", "margins", [0.5, terms, other, 5])
+        np.testing.assert_allclose(node("removal", "moveMargins", [start, terms, one, other]), expected, atol=1e-12)
+
+
+def test_a_steep_margin_has_a_finite_loss(node):
+    assert node("removal", "meanLoss", [[1000, -1000], [1, 0]]) == 0
+    assert node("removal", "meanLoss", [[1000, -1000], [0, 1]]) == 1000
+
+
+def test_the_share_of_better_masks_follows_the_quantiles(node):
+    quantiles = [1, 2, 3, 4, 5]
+    assert [node("removal", "shareBelow", [quantiles, loss]) for loss in (0.5, 1, 3, 3.5, 5, 9)] == [0, 0, 0.5, 0.625, 1, 1]
+
+
+def test_the_standing_of_a_mask_is_told(node):
+    assert node("removal", "standing", [0.25]) == "lower than that of 75.0% of all masks"
+    assert [node("removal", "standing", [share]).split()[1] for share in (0, 1)] == ["lowest", "highest"]
+
+
+def test_the_plane_has_its_upper_left_corner_first(node):
+    places = np.reshape(node("removal", "plane", [4, 2]), (4, 4, 2))
+    assert places[0, 0].tolist() == [-1.5, 1.5]
+    assert places[3, 1].tolist() == [-0.5, -1.5]
+
+
+@pytest.mark.parametrize(("chance", "mask"), [(0, 0), (1, 2**20 - 1)])
+def test_a_random_mask_keeps_no_node_or_all_at_the_ends_of_the_scale(node, chance, mask):
+    assert node("removal", "randomMask", [20, chance]) == mask
+
+
 # what all share
 
 
-@pytest.mark.parametrize("name", ["templates", "confusion", "sample"])
+@pytest.mark.parametrize("name", ["templates", "confusion", "sample", "hidden", "removal"])
 def test_shipped_script_is_one_module_without_imports(name):
     assert "import " not in script(name).replace("// ", "")
     assert script(name).count("export default") == 1
@@ -218,7 +398,9 @@ def test_scripts_and_style_stay_small():
 
     host = (ROOT / "book/_static/widget-host.js").read_text(encoding="utf-8")
     assert len((host + script("templates") + script("confusion")).encode()) < 60_000
-    assert len(style()) < 10_000
+    for name in ("hidden", "removal"):
+        assert len((host + script(name)).encode()) < 60_000
+    assert len(style()) < 12_000
 
 
 # the scripts' maths under Node, against Python

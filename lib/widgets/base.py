@@ -1,5 +1,6 @@
 """What all widgets of the book share."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -9,15 +10,22 @@ import traitlets
 from PIL import Image
 
 HERE = Path(__file__).parent
-IMPORT_END = '} from "./common.js";\n'
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.M)
 
 
 def script(name):
-    """Return a widget's front end as one ES module: the shared functions, then its own."""
-    own = (HERE / f"{name}.js").read_text(encoding="utf-8")
-    if IMPORT_END in own:
-        own = own.split(IMPORT_END, 1)[1]
-    return (HERE / "common.js").read_text(encoding="utf-8") + "\n" + own
+    """Return a widget's front end as one ES module: the scripts that it imports, each once, then its own."""
+    return "\n".join(_parts(name, {}).values())
+
+
+def _parts(name, found):
+    """Collect a script and what it imports, in the order in which they are needed, without the import lines."""
+    text = (HERE / f"{name}.js").read_text(encoding="utf-8")
+    for other in IMPORT.findall(text):
+        if other not in found:
+            _parts(other, found)
+    found[name] = IMPORT.sub("", text)
+    return found
 
 
 def style():

@@ -1,8 +1,10 @@
 // Widget "templates": a picture against the ten templates of a network without hidden layers.
 import {
-  argmax, element, floats, follow, followTheme, number, octets, paintGrey, paintSigned, percent, picture, reach, send, softmax,
-  widget,
+  argmax, element, floats, follow, followTheme, number, paintSigned, percent, picture, reach, send, softmax, widget,
 } from "./common.js";
+import {
+  easel, equation, pictures, products,
+} from "./drawing.js";
 
 /** The score of each class: its template times the picture (0–255, taken as 0–1), summed, plus its bias. */
 export function scores(weights, biases, pixels) {
@@ -11,187 +13,6 @@ export function scores(weights, biases, pixels) {
     for (let i = 0; i < pixels.length; i++) sum += weights[k * pixels.length + i] * pixels[i];
     return sum / 255 + bias;
   });
-}
-
-/** Template `k` times the picture, pixel by pixel. */
-export const products = (weights, k, pixels) =>
-  Float32Array.from(pixels, (pixel, i) => (weights[k * pixels.length + i] * pixel) / 255);
-
-/** What the positive and the negative products add up to: [adds, cancels]. */
-export function balance(values) {
-  let adds = 0, cancels = 0;
-  for (const value of values) {
-    if (value > 0) adds += value;
-    else cancels += value;
-  }
-  return [adds, cancels];
-}
-
-const LEVEL = 17; // 255 / 15: a drawn pixel has 16 levels
-
-/** Pixels as text for a link: 16 levels, two pixels a byte, base64url. */
-export function pack(pixels) {
-  let bytes = "";
-  for (let i = 0; i < pixels.length; i += 2) {
-    const high = Math.round(pixels[i] / LEVEL), low = Math.round((pixels[i + 1] ?? 0) / LEVEL);
-    bytes += String.fromCharCode((high << 4) | low);
-  }
-  return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-/** The `n` pixels that `pack` wrote; text that is no drawing gives a blank picture. */
-export function unpack(text, n) {
-  const pixels = new Uint8Array(n);
-  let bytes = "";
-  try {
-    bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  } catch {
-    return pixels;
-  }
-  for (let i = 0; i < n && i >> 1 < bytes.length; i++) {
-    const byte = bytes.charCodeAt(i >> 1);
-    pixels[i] = LEVEL * (i % 2 ? byte & 15 : byte >> 4);
-  }
-  return pixels;
-}
-
-/** Draw a soft line from (x0, y0) to (x1, y1), in pixels, as wide as an MNIST stroke. */
-export function stroke(pixels, width, x0, y0, x1, y1) {
-  const steps = Math.max(1, Math.ceil(2 * Math.hypot(x1 - x0, y1 - y0)));
-  for (let s = 0; s <= steps; s++) stamp(pixels, width, x0 + ((x1 - x0) * s) / steps, y0 + ((y1 - y0) * s) / steps);
-}
-
-function stamp(pixels, width, x, y) {
-  const height = pixels.length / width;
-  for (let row = Math.max(0, Math.floor(y - 2)); row <= Math.min(height - 1, y + 2); row++) {
-    for (let column = Math.max(0, Math.floor(x - 2)); column <= Math.min(width - 1, x + 2); column++) {
-      const ink = Math.min(1, Math.max(0, 1.8 - Math.hypot(column + 0.5 - x, row + 0.5 - y)));
-      const i = row * width + column;
-      pixels[i] = Math.max(pixels[i], LEVEL * Math.round(15 * ink));
-    }
-  }
-}
-
-/** The picture moved by whole pixels so that its centre of mass is in the middle, as MNIST's digits are. */
-export function centred(pixels, width) {
-  let mass = 0, x = 0, y = 0;
-  pixels.forEach((ink, i) => {
-    mass += ink;
-    x += ink * (i % width);
-    y += ink * Math.floor(i / width);
-  });
-  if (mass === 0) return pixels;
-  const height = pixels.length / width;
-  const right = Math.round((width - 1) / 2 - x / mass), down = Math.round((height - 1) / 2 - y / mass);
-  const moved = new Uint8Array(pixels.length);
-  pixels.forEach((ink, i) => {
-    const column = (i % width) + right, row = Math.floor(i / width) + down;
-    if (column >= 0 && column < width && row >= 0 && row < height) moved[row * width + column] = ink;
-  });
-  return moved;
-}
-
-/** The traits, decoded. */
-function read(model) {
-  const [height, width] = model.get("size");
-  const images = octets(model.get("images"));
-  return {
-    height, width, weights: floats(model.get("weights")), biases: model.get("biases"), names: model.get("names"),
-    labels: model.get("labels"), image: (k) => images.slice(k * height * width, (k + 1) * height * width),
-  };
-}
-
-/** The picked picture, −1 for the drawing; a link may name a picture that is not there. */
-const picked = (model, data) => (model.get("digit") in data.labels ? model.get("digit") : -1);
-
-function shownPixels(model, data) {
-  const digit = picked(model, data);
-  return digit >= 0
-    ? data.image(digit)
-    : unpack(model.get("drawing"), data.height * data.width);
-}
-
-/** The drawing board: pointer and keyboard draw on it; `drawn(pixels, done)` hears of every change. */
-function board(data, signal, current, drawn) {
-  const canvas = picture(data.height, data.width, "");
-  canvas.removeAttribute("aria-hidden");
-  const cursor = element("span", { class: "bw-cursor", "aria-hidden": "true" });
-  const node = element(
-    "div",
-    {
-      class: "bw-board", tabindex: "0", role: "application",
-      "aria-label": "Drawing board. Arrow keys move the pen, Space puts it down and lifts it, Delete clears.",
-    },
-    canvas, cursor,
-  );
-  const pen = { x: data.width / 2, y: data.height / 2, down: false };
-  const to = (x, y, draw) => {
-    const pixels = current();
-    if (draw) stroke(pixels, data.width, pen.x, pen.y, x, y);
-    Object.assign(pen, { x, y });
-    cursor.style.left = `${(100 * x) / data.width}%`;
-    cursor.style.top = `${(100 * y) / data.height}%`;
-    cursor.classList.toggle("bw-down", pen.down);
-    if (draw) drawn(pixels, false);
-  };
-  to(pen.x, pen.y, false);
-  const place = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * data.width, ((event.clientY - box.top) / box.height) * data.height];
-  };
-  let pointer = null;
-  const end = (event) => {
-    if (event.pointerId !== pointer) return;
-    pointer = null;
-    drawn(current(), true);
-  };
-  node.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button > 0) return;
-    pointer = event.pointerId;
-    node.setPointerCapture(pointer);
-    [pen.x, pen.y] = place(event);
-    to(pen.x, pen.y, true);
-  }, { signal });
-  node.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== pointer) return;
-    const events = event.getCoalescedEvents?.() ?? [];
-    for (const point of events.length ? events : [event]) to(...place(point), true);
-  }, { signal });
-  for (const name of ["pointerup", "pointercancel"]) node.addEventListener(name, end, { signal });
-  node.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (step) {
-      const clamp = (value, n) => Math.min(n - 0.5, Math.max(0.5, value));
-      to(clamp(pen.x + step[0], data.width), clamp(pen.y + step[1], data.height), pen.down);
-      if (pen.down) drawn(current(), true);
-    } else if (event.key === " " || event.key === "Enter") {
-      pen.down = !pen.down;
-      to(pen.x, pen.y, pen.down);
-      drawn(current(), true);
-    } else if (event.key === "Delete" || event.key === "Backspace") {
-      pen.down = false;
-      drawn(new Uint8Array(data.width * data.height), true);
-    } else return;
-    event.preventDefault();
-  }, { signal });
-  return { node, canvas };
-}
-
-/** A strip of pictures to pick from, as radio buttons. */
-function picker(data, pick) {
-  const group = `digit-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
-  const inputs = data.labels.map((label, k) => {
-    const canvas = picture(data.height, data.width);
-    paintGrey(canvas, data.image(k));
-    const title = `Test picture ${k + 1}: ${data.names[label]}`;
-    const input = element("input", { type: "radio", name: group, "aria-label": title, onchange: () => pick(k) });
-    return { input, tile: element("label", { class: "bw-tile", title }, input, canvas) };
-  });
-  const node = element("fieldset", { class: "bw-strip" }, element("legend", { class: "bw-hidden" }, "Test pictures"),
-    ...inputs.map(({ tile }) => tile));
-  const show = (digit) => inputs.forEach(({ input }, k) => { input.checked = k === digit; });
-  return { node, show };
 }
 
 /** One row a class: products in small, a bar for the score, the score and its probability. */
@@ -213,50 +34,23 @@ function classRows(data, choose) {
   return { node, rows };
 }
 
-function equation(data) {
-  const panel = (label) => {
-    const canvas = picture(data.height, data.width, label), caption = element("figcaption");
-    return { canvas, caption, node: element("figure", {}, canvas, caption) };
-  };
-  return { template: panel("template"), product: panel("products") };
-}
-
-const template = { render: widget(({ model, root, signal }) => {
-  const data = read(model);
+export default { render: widget(({ model, root, signal }) => {
+  const data = { ...pictures(model), weights: floats(model.get("weights")), biases: model.get("biases") };
   const limit = reach(data.weights, 0.99); // a few strong weights must not pale all others
-  let pixels = shownPixels(model, data);
   let dark = false;
 
-  const drawn = (changed, done) => {
-    pixels = changed;
-    redraw();
-    if (done) send(model, { drawing: pack(pixels), digit: -1 });
-  };
-  const start = () => (picked(model, data) >= 0 ? unpack(pack(pixels), pixels.length) : pixels);
-  const paper = board(data, signal, start, drawn);
-  const strip = picker(data, (digit) => send(model, { digit }));
+  const paper = easel(model, data, signal, () => redraw());
   const list = classRows(data, (k) => send(model, { template: k }));
-  const sums = equation(data);
-  const verdict = element("p", { class: "bw-verdict", "aria-live": "polite" });
-  const random = () => send(model, { digit: Math.floor(Math.random() * data.labels.length) });
-  const button = (text, action) => element("button", { type: "button", class: "bw-button", onclick: action }, text);
-  const blank = () => drawn(new Uint8Array(pixels.length), true);
+  const sum = equation(data, paper.board);
 
   root.setAttribute("aria-label", "Templates: draw a digit and see its scores");
-  root.append(
-    element("div", { class: "bw-sum" },
-      element("figure", {}, paper.node, element("figcaption", {}, "picture")),
-      element("span", { class: "bw-sign", "aria-hidden": "true" }, "×"), sums.template.node,
-      element("span", { class: "bw-sign", "aria-hidden": "true" }, "="), sums.product.node),
-    element("div", { class: "bw-tools" }, button("Clear", blank), button("Centre", () => drawn(centred(pixels, data.width), true)),
-      button("Random digit", random), verdict),
-    strip.node, list.node,
-  );
+  root.append(sum.node, element("div", { class: "bw-tools" }, ...paper.tools, paper.verdict.node), paper.strip, list.node);
 
   function redraw() {
-    paintGrey(paper.canvas, pixels);
+    const { pixels } = paper;
     const all = scores(data.weights, data.biases, pixels), shares = softmax(all), best = argmax(all);
     const longest = Math.max(10, ...all.map(Math.abs));
+    const chosen = data.names[model.get("template")] ? model.get("template") : 0;
     list.rows.forEach((row, k) => {
       paintSigned(row.canvas, products(data.weights, k, pixels), limit, dark);
       const width = (50 * Math.abs(all[k])) / longest;
@@ -265,45 +59,17 @@ const template = { render: widget(({ model, root, signal }) => {
       row.score.textContent = number(all[k]);
       row.share.textContent = percent(shares[k]);
       row.label.classList.toggle("bw-best", k === best);
+      row.input.checked = k === chosen;
     });
-    drawSum(data.names[model.get("template")] ? model.get("template") : 0, all);
-    tell(best, shares[best]);
+    const name = `template of ${data.names[chosen]}`;
+    sum.show({ weights: data.weights, k: chosen, pixels, name, bias: data.biases[chosen], limit, dark });
+    paper.verdict.tell(best, percent(shares[best]));
   }
 
-  function drawSum(k, all) {
-    const values = products(data.weights, k, pixels), [adds, cancels] = balance(values);
-    const name = data.names[k];
-    paintSigned(sums.template.canvas, data.weights.subarray(k * values.length, (k + 1) * values.length), limit, dark);
-    paintSigned(sums.product.canvas, values, limit, dark);
-    sums.template.caption.textContent = `template of ${name}`;
-    sums.product.caption.textContent =
-      `${number(adds)} red − ${number(-cancels)} blue ${data.biases[k] < 0 ? "−" : "+"} ${number(Math.abs(data.biases[k]))} bias = ${number(all[k])}`;
-    sums.template.canvas.setAttribute("aria-label", `template of ${name}: red weights add, blue weights subtract`);
-    sums.product.canvas.setAttribute("aria-label",
-      `products for ${name}: positive ones add up to ${number(adds)}, negative ones to ${number(cancels)}`);
-    list.rows.forEach((row, j) => { row.input.checked = j === k; });
-  }
-
-  function tell(best, share) {
-    const digit = picked(model, data);
-    const empty = digit < 0 && pixels.every((ink) => ink === 0);
-    const says = `The network says ${data.names[best]} (${percent(share)})`;
-    const text = empty ? "A blank picture: the scores are the biases."
-      : digit < 0 ? `${says}.` : `${says}; the label is ${data.names[data.labels[digit]]}.`;
-    if (verdict.textContent !== text) verdict.textContent = text;
-    verdict.classList.toggle("bw-wrong", digit >= 0 && data.labels[digit] !== best);
-  }
-
-  follow(model, ["digit", "drawing"], signal, () => {
-    pixels = shownPixels(model, data);
-    strip.show(picked(model, data));
-    redraw();
-  });
+  follow(model, ["digit", "drawing"], signal, paper.update);
   follow(model, ["template"], signal, redraw);
-  strip.show(picked(model, data));
   followTheme(root, signal, (isDark) => {
     dark = isDark;
     redraw();
   });
 }) };
-export default template;
