@@ -149,10 +149,8 @@ class Maximum:
 
     def to_winner(self, a, b, r):
         """Each window's r to the first of its largest values."""
-        ones = (1, *self.size, 1), (1, *self.strides, 1)
-        return tf.raw_ops.MaxPoolGrad(
-            orig_input=a, orig_output=b, grad=r, ksize=ones[0], strides=ones[1], padding=self.padding
-        )
+        windows = {"ksize": (1, *self.size, 1), "strides": (1, *self.strides, 1), "padding": self.padding}
+        return tf.raw_ops.MaxPoolGrad(orig_input=a, orig_output=b, grad=r, **windows)
 
 
 @dataclass(frozen=True)

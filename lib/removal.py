@@ -142,7 +142,9 @@ def _classes(x, y):
 
 
 def _double(layer):
-    return [np.asarray(array, np.float64) for array in (layer.kernel, layer.bias)]
+    """A Dense layer's kernel and biases in float64; zeros where it has no biases."""
+    kernel = np.asarray(layer.kernel, np.float64)
+    return kernel, np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(kernel.shape[1])
 
 
 def _outputs(layer, values):

@@ -386,7 +386,8 @@ def test_dead_units_and_an_all_zero_image_give_finite_numbers(rules):
     kernel[..., 0] = 0
     model.layers[1].set_weights([kernel])
     for x in (np.zeros((2, 6, 7, 2)), inputs(n=2)):
-        for values in explain(model, x, 0, rules)[0:1]:
+        found = explain(model, x, 0, rules, bias="blame")
+        for values in (found.input, *found.layers, *found.bias):
             assert np.isfinite(values).all()
 
 

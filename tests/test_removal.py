@@ -20,14 +20,15 @@ from lib.removal import (
 )
 
 
-def network(*nodes, inputs=2, activation="relu", classes=2, out="softmax", mask=None, seed=0, scale=1.0):
+def network(*nodes, inputs=2, activation="relu", classes=2, out="softmax", mask=None, seed=0, scale=1.0, bias=True):
     """Points and masks in, probabilities out; random weights, all biases at work."""
     keras.utils.set_random_seed(seed)
+    options = {"use_bias": bias, "bias_initializer": "random_normal"}
     points, masks = keras.Input((inputs,)), [keras.Input((mask or n,)) for n in nodes]
     values = points
     for one, n in zip(masks, nodes, strict=True):
-        values = layers.Multiply()([layers.Dense(n, activation, bias_initializer="random_normal")(values), one])
-    output = layers.Dense(classes, out, bias_initializer="random_normal")
+        values = layers.Multiply()([layers.Dense(n, activation, **options)(values), one])
+    output = layers.Dense(classes, out, **options)
     model = keras.Model([points, *masks], output(values))
     output.kernel.assign(output.kernel * scale)
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -100,6 +101,16 @@ def test_losses_of_two_hidden_layers_equal_the_brute_force(nodes):
     x, y = points(50)
     model = network(*nodes, scale=5)
     np.testing.assert_allclose(exact_losses(model, x, y), brute(model, x, y), rtol=1e-9)
+
+
+def test_a_network_without_biases_is_one_whose_biases_are_zero():
+    x, y = points(50)
+    without, with_zeros = network(5, bias=False), network(5)
+    zeros = [np.zeros(5), np.zeros(2)]
+    kernels = without.get_weights()
+    with_zeros.set_weights([kernels[0], zeros[0], kernels[1], zeros[1]])
+    for exact in (exact_losses, exact_gradients):
+        np.testing.assert_array_equal(exact(without, x, y), exact(with_zeros, x, y))
 
 
 @pytest.mark.parametrize(("nodes", "size"), [((20,), 200), ((17,), 1000), ((10, 10), 50)])

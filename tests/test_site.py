@@ -257,6 +257,13 @@ def test_the_landing_page_shows_a_living_widget_on_its_first_screen(browser, bas
 # the widget "templates"
 
 
+def seen(browser, link, read):
+    """What another reader sees who opens the link."""
+    with reader(browser) as page:
+        visit(page, link)
+        return read(page)
+
+
 def test_a_stroke_changes_the_scores_and_the_address_and_the_link_shows_it_again(browser, base):
     with reader(browser) as page:
         visit(page, base + CHAPTER)
@@ -270,9 +277,7 @@ def test_a_stroke_changes_the_scores_and_the_address_and_the_link_shows_it_again
         assert verdict(page).startswith("The network says 1 ")
         assert "templates.drawing=" in page.url
         link = page.url
-    with reader(browser) as page:
-        visit(page, link)
-        assert scores(page) == drawn
+    assert seen(browser, link, scores) == drawn
 
 
 def test_scores_follow_while_the_stroke_is_drawn(browser, base):
@@ -545,9 +550,7 @@ def test_a_drawn_digit_is_followed_through_the_hidden_units_into_the_scores(brow
         assert page.locator(f"{HIDDEN} .bw-verdict").inner_text().startswith("The network says 1 ")
         link = page.url
         assert "hidden.drawing=" in link
-    with reader(browser) as page:
-        visit(page, link)
-        assert hidden_scores(page) == drawn
+    assert seen(browser, link, hidden_scores) == drawn
 
 
 def test_a_rows_bars_are_what_its_score_is_made_of(browser, base):

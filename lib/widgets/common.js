@@ -40,6 +40,12 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A button that calls `action`. */
+export const button = (text, action) => element("button", { type: "button", class: "bw-button", onclick: action }, text);
+
+/** A name for a group of radio buttons that no other widget on the page has. */
+export const groupName = (word) => `${word}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+
 /** A canvas that shows height × width values; `label` describes it, and without one it is decoration. */
 export function picture(height, width, label) {
   const role = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };

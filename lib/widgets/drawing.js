@@ -1,7 +1,5 @@
 // What widgets with a drawing board share: the board, the pictures to pick from, and a picture times a filter.
-import {
-  element, number, octets, paintGrey, paintSigned, picture, send,
-} from "./common.js";
+import { button, element, groupName, number, octets, paintGrey, paintSigned, picture, send } from "./common.js";
 
 /** Filter `k` times the picture, pixel by pixel. */
 export const products = (weights, k, pixels) =>
@@ -99,9 +97,6 @@ function shownPixels(model, data) {
   return digit >= 0 ? data.image(digit) : unpack(model.get("drawing"), data.height * data.width);
 }
 
-/** A button that looks like the widgets' others. */
-export const button = (text, action) => element("button", { type: "button", class: "bw-button", onclick: action }, text);
-
 /** Board, strip of pictures and tools that share one picture; `changed` hears when it is another. */
 export function easel(model, data, signal, changed) {
   const self = { pixels: shownPixels(model, data) };
@@ -141,7 +136,7 @@ function verdict(model, data, self) {
     const digit = picked(model, data);
     const empty = digit < 0 && self.pixels.every((ink) => ink === 0);
     const says = `The network says ${data.names[best]} (${share})`;
-    const text = empty ? "A blank picture: the scores are the biases."
+    const text = empty ? "A blank picture: only the biases speak."
       : digit < 0 ? `${says}.` : `${says}; the label is ${data.names[data.labels[digit]]}.`;
     if (node.textContent !== text) node.textContent = text;
     node.classList.toggle("bw-wrong", digit >= 0 && data.labels[digit] !== best);
@@ -218,7 +213,7 @@ function board(data, signal, current, drawn) {
 
 /** A strip of pictures to pick from, as radio buttons. */
 function picker(data, pick) {
-  const group = `digit-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const group = groupName("digit");
   const inputs = data.labels.map((label, k) => {
     const canvas = picture(data.height, data.width);
     paintGrey(canvas, data.image(k));

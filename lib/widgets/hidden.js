@@ -1,10 +1,9 @@
 // Widget "hidden": a digit on its way through the hidden units into the class scores.
 import {
-  argmax, element, floats, follow, followTheme, number, paintSigned, percent, picture, reach, send, softmax, widget,
+  argmax, button, element, floats, follow, followTheme, groupName, number, paintSigned, percent, picture, reach, send, softmax,
+  widget,
 } from "./common.js";
-import {
-  button, easel, equation, pictures,
-} from "./drawing.js";
+import { easel, equation, pictures } from "./drawing.js";
 
 /** Cut network `k` out of the packed weights: filters (unit by unit), biases, bars (class by class), class biases. */
 export function network(weights, k, inputs, units, classes) {
@@ -46,11 +45,9 @@ export function describe(name, row, bias, score) {
   return loud.length ? `${total} Loudest: ${loud.join(", ")}.` : total;
 }
 
-const unique = () => crypto.getRandomValues(new Uint32Array(1))[0];
-
 /** The heads of the units' columns: filter, activation, and a box to switch the unit off. */
 function unitHeads(data, look, toggle) {
-  const group = `unit-${unique()}`;
+  const group = groupName("unit");
   return Array.from({ length: data.units }, (_, k) => {
     const canvas = picture(data.height, data.width);
     const input = element("input", { type: "radio", name: group, "aria-label": `Look at unit ${letter(k)}`, onchange: () => look(k) });
@@ -64,7 +61,7 @@ function unitHeads(data, look, toggle) {
 
 /** The rows of the classes: a signed bar for each unit and for the bias, the score and its probability. */
 function classRows(data, choose) {
-  const group = `target-${unique()}`;
+  const group = groupName("target");
   return data.names.map((name, c) => {
     const input = element("input", { type: "radio", name: group, onchange: () => choose(c) });
     const bars = Array.from({ length: data.units + 1 }, () => element("span", { class: "bw-bar" }));

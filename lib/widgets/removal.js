@@ -1,6 +1,7 @@
 // Widget "removal": what a network on the plane answers while its hidden nodes are switched off and on.
 import {
-  element, floats, follow, followTheme, keyTarget, number, octets, paintSigned, percent, picture, reach, send, signedColour, widget,
+  button, element, floats, follow, followTheme, keyTarget, number, octets, paintSigned, percent, picture, reach, send,
+  signedColour, widget,
 } from "./common.js";
 
 const SIDE = 120, ICON = 24, REACH = 2, COLUMNS = 10;
@@ -81,33 +82,23 @@ export function plane(side, extent) {
   return places;
 }
 
-/** The nodes as buttons with a small map each; a press that moves on takes the nodes on its way along, and ends in `done`. */
-function nodeButtons(data, signal, get, set, done) {
-  const icons = marginTerms(data.net, plane(ICON, 1)), size = ICON * ICON, limit = reach(icons, 0.98);
-  let held = 0;
-  const buttons = Array.from({ length: data.nodes }, (_, k) => {
-    const canvas = picture(ICON, ICON);
-    const node = element("button", { type: "button", class: "bw-node", "aria-label": `Node ${k}`, "data-node": k, tabindex: k ? -1 : 0 }, canvas, String(k));
-    return { node, canvas };
-  });
-  const paint = (dark) => buttons.forEach(({ canvas }, k) =>
-    paintSigned(canvas, icons.subarray(k * size, (k + 1) * size), limit, dark));
-  const frame = element("div", { class: "bw-nodes", role: "group", "aria-label": "Nodes, pressed ones are on" },
-    ...buttons.map(({ node }) => node));
-  const turn = (k, on) => set(on ? get() | (1 << k) : get() & ~(1 << k));
-  const at = (event) => document.elementFromPoint(event.clientX, event.clientY)?.closest?.("[data-node]");
-  let way = null;
+/** Call `turn(k, on)` for the node that is pressed and for those that the pointer meets on its way, and `done` at the end. */
+function dragOver(frame, signal, isOn, turn, done) {
+  const numberOf = (target) => {
+    const node = target?.closest?.("[data-node]");
+    return node && frame.contains(node) ? Number(node.dataset.node) : null;
+  };
+  let way = null; // what the press made of its first node
   frame.addEventListener("pointerdown", (event) => {
-    const node = event.target.closest("[data-node]");
-    if (!node || event.button > 0) return;
-    way = !((get() >> node.dataset.node) & 1);
-    focus(Number(node.dataset.node));
-    turn(Number(node.dataset.node), way);
+    const k = numberOf(event.target);
+    if (k === null || event.button > 0) return;
+    way = !isOn(k);
+    turn(k, way);
     if (event.target.hasPointerCapture(event.pointerId)) event.target.releasePointerCapture(event.pointerId);
   }, { signal });
   frame.addEventListener("pointermove", (event) => {
-    const node = way === null ? null : at(event);
-    if (node && frame.contains(node)) turn(Number(node.dataset.node), way);
+    const k = way === null ? null : numberOf(document.elementFromPoint(event.clientX, event.clientY));
+    if (k !== null) turn(k, way);
   }, { signal });
   const end = () => {
     if (way !== null) done();
@@ -115,25 +106,50 @@ function nodeButtons(data, signal, get, set, done) {
   };
   for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end, { signal });
   frame.addEventListener("click", (event) => { // keys and screen readers click without a pointer
-    const node = event.target.closest("[data-node]");
-    if (!node || event.detail > 0) return;
-    turn(Number(node.dataset.node), !((get() >> node.dataset.node) & 1));
+    const k = numberOf(event.target);
+    if (k === null || event.detail > 0) return;
+    turn(k, !isOn(k));
     done();
   }, { signal });
-  const focus = (k) => {
-    buttons[held].node.tabIndex = -1;
-    buttons[k].node.tabIndex = 0;
-    buttons[k].node.focus({ preventScroll: true });
-    held = k;
-  };
+}
+
+/** One of the nodes in the tab order; arrow keys walk among them, and the one that is focused otherwise is the next start. */
+function walkWithKeys(frame, nodes, signal) {
+  let held = 0;
+  nodes.forEach((node, k) => {
+    node.tabIndex = k ? -1 : 0;
+    node.addEventListener("focus", () => {
+      nodes[held].tabIndex = -1;
+      node.tabIndex = 0;
+      held = k;
+    }, { signal });
+  });
   frame.addEventListener("keydown", (event) => {
-    const rows = Math.ceil(data.nodes / COLUMNS);
-    const target = keyTarget(event.key, Math.floor(held / COLUMNS), held % COLUMNS, rows, Math.min(COLUMNS, data.nodes));
+    const rows = Math.ceil(nodes.length / COLUMNS);
+    const target = keyTarget(event.key, Math.floor(held / COLUMNS), held % COLUMNS, rows, Math.min(COLUMNS, nodes.length));
     if (!target) return;
     event.preventDefault();
-    focus(Math.min(data.nodes - 1, target[0] * COLUMNS + target[1]));
+    nodes[Math.min(nodes.length - 1, target[0] * COLUMNS + target[1])].focus();
   }, { signal });
-  const show = (mask) => buttons.forEach(({ node }, k) => {
+}
+
+/** The nodes as buttons with a small map each; a press that moves on takes the nodes on its way along, and ends in `done`. */
+function nodeButtons(data, signal, get, set, done) {
+  const icons = marginTerms(data.net, plane(ICON, 1)), size = ICON * ICON, limit = reach(icons, 0.98);
+  const canvases = Array.from({ length: data.nodes }, () => picture(ICON, ICON));
+  const nodes = canvases.map((canvas, k) =>
+    element("button", { type: "button", class: "bw-node", "aria-label": `Node ${k}`, "data-node": k }, canvas, String(k)));
+  const frame = element("div", { class: "bw-nodes", role: "group", "aria-label": "Nodes, pressed ones are on" }, ...nodes);
+  const isOn = (k) => Boolean((get() >> k) & 1);
+  const turn = (k, on) => {
+    nodes[k].focus({ preventScroll: true });
+    set(on ? get() | (1 << k) : get() & ~(1 << k));
+  };
+  dragOver(frame, signal, isOn, turn, done);
+  walkWithKeys(frame, nodes, signal);
+  const paint = (dark) => canvases.forEach((canvas, k) =>
+    paintSigned(canvas, icons.subarray(k * size, (k + 1) * size), limit, dark));
+  const show = (mask) => nodes.forEach((node, k) => {
     const on = String(Boolean((mask >> k) & 1));
     if (node.getAttribute("aria-pressed") !== on) node.setAttribute("aria-pressed", on);
   });
@@ -187,7 +203,6 @@ export default { render: widget(({ model, root, signal }) => {
   const verdict = element("p", { class: "bw-verdict", "aria-live": "polite" });
   const chance = element("input", { type: "range", min: 0, max: 1, step: 0.05, oninput: () => send(model, { chance: Number(chance.value) }) });
   const shown = element("output", {});
-  const button = (text, action) => element("button", { type: "button", class: "bw-button", onclick: action }, text);
 
   root.setAttribute("aria-label", "Node removal: switch the nodes of a network off and on");
   root.append(

@@ -1,5 +1,5 @@
 // Widget "sample": a random sample of a data set's images.
-import { bitmaps, element, follow, followTheme, send, tilePicture, widget } from "./common.js";
+import { bitmaps, button, element, follow, followTheme, send, tilePicture, widget } from "./common.js";
 
 const COLUMNS = 32; // tiles in a row of the sprite
 const PER_CLASS = 8; // images of a class when all are shown
@@ -37,8 +37,7 @@ export function sample(labels, classes, seed, chosen) {
 
 export default { render: widget(({ model, root, signal }) => {
   const names = model.get("names");
-  const redraw = element("button", { type: "button", class: "bw-button", onclick: () => send(model, { seed: model.get("seed") + 1 }) },
-    "New sample");
+  const redraw = button("New sample", () => send(model, { seed: model.get("seed") + 1 }));
   const chooser = element("select", { onchange: () => send(model, { chosen: Number(chooser.value) }) },
     element("option", { value: "-1" }, "all classes"), ...names.map((name, k) => element("option", { value: k }, name)));
   const table = element("table", { class: "bw-sample", "aria-label": "Random sample of images" });

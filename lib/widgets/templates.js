@@ -1,10 +1,8 @@
 // Widget "templates": a picture against the ten templates of a network without hidden layers.
 import {
-  argmax, element, floats, follow, followTheme, number, paintSigned, percent, picture, reach, send, softmax, widget,
+  argmax, element, floats, follow, followTheme, groupName, number, paintSigned, percent, picture, reach, send, softmax, widget,
 } from "./common.js";
-import {
-  easel, equation, pictures, products,
-} from "./drawing.js";
+import { easel, equation, pictures, products } from "./drawing.js";
 
 /** The score of each class: its template times the picture (0–255, taken as 0–1), summed, plus its bias. */
 export function scores(weights, biases, pixels) {
@@ -17,7 +15,7 @@ export function scores(weights, biases, pixels) {
 
 /** One row a class: products in small, a bar for the score, the score and its probability. */
 function classRows(data, choose) {
-  const group = `template-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const group = groupName("template");
   const rows = data.names.map((name, k) => {
     const canvas = picture(data.height, data.width);
     const input = element("input", { type: "radio", name: group, onchange: () => choose(k) });
