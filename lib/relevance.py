@@ -100,11 +100,12 @@ def explain(model, x, target=None, rules=LRP, bias="absorb", baseline=None):
     x = _batch(model, x, "x")
     target = _targets(model, target, x)
     if baseline is None:
-        return _run(model, (rules, bias, target is None), x, _or_empty(target))
+        nonnegative = rules.matmul == "alpha_beta" and tf.executing_eagerly() and x.numpy().min() >= 0
+        return _run(model, _explain, (rules, bias, bool(nonnegative)), x=x, target=target)
     baseline = _batch(model, baseline, "baseline")
     if baseline.shape[0] not in (1, None) and x.shape[0] is not None and baseline.shape[0] != x.shape[0]:
         raise ValueError(f"baseline: expected 1 or {x.shape[0]} examples, got {baseline.shape[0]}")
-    return _run(model, (rules, bias, target is None), x, _or_empty(target), baseline)
+    return _run(model, _explain_difference, (), x=x, baseline=baseline, target=target)
 
 
 def shifted_softplus(a):
@@ -123,16 +124,22 @@ class Product:
     back: object
     kernel: object  # function without arguments, so that later weights are seen
     bias: object  # the same, or None
+    keeps_sign: bool = False  # whether no output can be negative when no input is
 
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """A step b = f(a) with its derivative as a function of (a, b)."""
+    """A step b = f(a) with its derivative as a function of (a, b), and R f′(a) as a function of (R, a, b)."""
 
     name: str
     f: object
     slope: object
     zero_at_zero: bool
+    by_gradient: object = None
+
+    def to_input(self, r, a, b):
+        """R times the derivative, in one step where TensorFlow has one."""
+        return r * self.slope(a, b) if self.by_gradient is None else self.by_gradient(r, a, b)
 
 
 @dataclass(frozen=True)
@@ -164,8 +171,12 @@ def _relu_slope(a, b):
     return tf.cast(a > 0, a.dtype)
 
 
+def _relu_gradient(r, a, b):
+    return tf.raw_ops.ReluGrad(gradients=r, features=b)
+
+
 ACTIVATIONS = {
-    keras.activations.relu: Nonlinearity("relu", tf.nn.relu, _relu_slope, True),
+    keras.activations.relu: Nonlinearity("relu", tf.nn.relu, _relu_slope, True, _relu_gradient),
     keras.activations.tanh: Nonlinearity("tanh", tf.math.tanh, lambda a, b: 1 - b * b, True),
     shifted_softplus: Nonlinearity("shifted_softplus", shifted_softplus, lambda a, b: tf.math.sigmoid(a), True),
     keras.activations.sigmoid: Nonlinearity("sigmoid", tf.math.sigmoid, lambda a, b: b * (1 - b), False),
@@ -261,18 +272,19 @@ def _average(layer):
     def back(r, w, a):
         return tf.raw_ops.AvgPoolGrad(orig_input_shape=tf.shape(a), grad=w * r, ksize=size, strides=strides, padding=padding)
 
-    return [Product(apply, back, lambda: tf.ones((), layer.compute_dtype), None)]
+    return [Product(apply, back, lambda: tf.ones((), layer.compute_dtype), None, keeps_sign=True)]
 
 
-def _diagonal(kernel, bias):
-    return [Product(lambda a, w: a * w, lambda r, w, a: r * w, kernel, bias)]
+def _diagonal(kernel, bias, keeps_sign=False):
+    return [Product(lambda a, w: a * w, lambda r, w, a: r * w, kernel, bias, keeps_sign)]
 
 
 def _rescaling(layer):
     def constant(value):
         return lambda: tf.convert_to_tensor(value, layer.compute_dtype)
 
-    return _diagonal(constant(layer.scale), constant(layer.offset) if np.any(layer.offset) else None)
+    keeps_sign = bool(np.all(np.asarray(layer.scale) >= 0) and np.all(np.asarray(layer.offset) >= 0))
+    return _diagonal(constant(layer.scale), constant(layer.offset) if np.any(layer.offset) else None, keeps_sign)
 
 
 def _normalization(layer):
@@ -339,23 +351,20 @@ def _targets(model, target, x):
     return tf.broadcast_to(tf.constant(target, tf.int32), [tf.shape(x)[0]])
 
 
-def _or_empty(target):
-    return tf.zeros([0], tf.int32) if target is None else target
-
-
 # the two passes
 
 
-def _run(model, options, *arguments):
-    """Explain by a function that is made once for a model and its options, and traced once for each shape."""
+def _run(model, passes, options, **arguments):
+    """Explain by a function that is traced once for a model, its options, and each shape of the arguments given."""
+    arguments = {name: value for name, value in arguments.items() if value is not None}
     kept = _FUNCTIONS.setdefault(model, {})
-    key = (*options, len(arguments))
+    key = (*options, *((name, *value.shape) for name, value in arguments.items()))
     if key not in kept:
         groups = _CHAINS[model]
         steps, ends = [step for group in groups for step in group], np.cumsum([len(group) for group in groups])
-        passes = _explain if len(arguments) == 2 else _explain_difference
-        kept[key] = tf.function(lambda *given: passes(steps, ends, *options, *given))
-    return kept[key].get_concrete_function(*arguments)(*arguments)
+        traced = tf.function(lambda *given: passes(steps, ends, *options, **dict(zip(arguments, given, strict=True))))
+        kept[key] = traced.get_concrete_function(*(tf.TensorSpec(value.shape, value.dtype) for value in arguments.values()))
+    return kept[key](*arguments.values())
 
 
 def _forward(steps, x):
@@ -364,27 +373,33 @@ def _forward(steps, x):
     for step in steps:
         if isinstance(step, Product):
             b = step.apply(values[-1], step.kernel())
-            values.append(b if step.bias is None else b + step.bias())
+            values.append(b if step.bias is None else _biased(b, step.bias()))
         else:
             values.append((step.f if isinstance(step, Nonlinearity) else step.apply)(values[-1]))
     return values
 
 
-def _one_hot(scores, target, best):
-    target = tf.argmax(scores, axis=1, output_type=tf.int32) if best else target
+def _biased(sums, bias):
+    """Sums plus a bias for each of the last axis: TensorFlow's own step for it is quicker, but wants a vector."""
+    return tf.nn.bias_add(sums, bias) if bias.shape.rank == 1 else sums + bias
+
+
+def _one_hot(scores, target):
+    target = tf.argmax(scores, axis=1, output_type=tf.int32) if target is None else target
     return tf.one_hot(target, scores.shape[1], dtype=scores.dtype)
 
 
-def _explain(steps, ends, rules, bias, best, x, target):
+def _explain(steps, ends, rules, bias, nonnegative, x, target=None):
     values = _forward(steps, x)
-    r = values[-1] * _one_hot(values[-1], target, best)
+    r = values[-1] * _one_hot(values[-1], target)
     relevances, shares = [r], []
     for k in reversed(range(len(steps))):
         step, a, b = steps[k], values[k], values[k + 1]
         if isinstance(step, Product):
-            positive = k > 0 and _never_negative(steps[k - 1])
-            r, share = PRODUCTS[rules.matmul](step, a, b, r, rules, positive)
-            shares += [] if share is None else [share if bias == "blame" else tf.zeros_like(share)]
+            b, passed = _sums(steps, values, k)
+            signs = Signs(_never_negative(steps[:k], nonnegative), passed)
+            r, share = PRODUCTS[rules.matmul](step, a, b, r, rules, signs)
+            shares += [] if step.bias is None else [share if bias == "blame" else tf.zeros(tf.shape(r)[:1], r.dtype)]
         elif isinstance(step, Nonlinearity):
             r = _through(step, a, b, r, rules.nonlinearity)
         elif isinstance(step, Maximum):
@@ -395,48 +410,72 @@ def _explain(steps, ends, rules, bias, best, x, target):
     return _collect(relevances, shares, ends)
 
 
+class Signs(NamedTuple):
+    """Whether a product's inputs, and the sums to divide by, are known not to be negative."""
+
+    inputs: bool
+    sums: bool
+
+
+def _sums(steps, values, k):
+    """A product's outputs and whether none is negative: where a ReLU follows, what it passes on will do.
+
+    All rules but "gradient" hand a value of zero no relevance, so below a ReLU there is none to divide by a negative sum.
+    """
+    followed = k + 1 < len(steps) and getattr(steps[k + 1], "name", "") == "relu"
+    return (values[k + 2], True) if followed else (values[k + 1], False)
+
+
 def _collect(relevances, shares, ends):
     relevances = relevances[::-1]
     return Relevance(relevances[0], tuple(relevances[end] for end in ends), tuple(shares[::-1]))
 
 
-def _never_negative(step):
-    return isinstance(step, Nonlinearity) and step.name in ("relu", "sigmoid", "softplus")
+def _never_negative(steps, nonnegative):
+    """Whether the values after these steps cannot be negative; `nonnegative` says it of the input."""
+    for step in reversed(steps):
+        if isinstance(step, Nonlinearity):
+            return step.name in ("relu", "sigmoid", "softplus")
+        if isinstance(step, Product) and not step.keeps_sign:
+            return False
+    return nonnegative
 
 
-def _ratio(r, b, epsilon):
-    """R / blip(b); where blip is zero, nothing is passed on."""
-    return tf.math.divide_no_nan(r, b + epsilon * tf.where(b >= 0, tf.ones_like(b), -tf.ones_like(b)))
+def _ratio(r, b, epsilon, positive=False):
+    """R / blip(b); where blip is zero, which needs ε = 0, nothing is passed on.  `positive`: no b is negative."""
+    if epsilon == 0:
+        return tf.math.divide_no_nan(r, b)
+    return r / (b + epsilon if positive else tf.where(b >= 0, b + epsilon, b - epsilon))
 
 
 def _total(values):
     return tf.reduce_sum(values, axis=list(range(1, len(values.shape))))
 
 
-def _by_gradient(step, a, b, r, rules, positive):
+def _by_gradient(step, a, b, r, rules, signs):
     share = None if step.bias is None else _total(step.bias() * r)
     return step.back(r, step.kernel(), a), share
 
 
-def _normalized(step, a, b, r, rules, positive):
-    s = _ratio(r, b, rules.epsilon)
+def _normalized(step, a, b, r, rules, signs):
+    s = _ratio(r, b, rules.epsilon, signs.sums)
     return a * step.back(s, step.kernel(), a), None if step.bias is None else _total(step.bias() * s)
 
 
-def _gamma(step, a, b, r, rules, positive):
+def _gamma(step, a, b, r, rules, signs):
     def lifted(w):
         return w + rules.gamma * tf.nn.relu(w)
 
     kernel, start = lifted(step.kernel()), None if step.bias is None else lifted(step.bias())
     sums = step.apply(a, kernel)
-    s = _ratio(r, sums if start is None else sums + start, rules.epsilon)
+    s = _ratio(r, sums if start is None else _biased(sums, start), rules.epsilon)
     return a * step.back(s, kernel, a), None if start is None else _total(start * s)
 
 
-def _alpha_beta(step, a, b, r, rules, positive):
-    above, below = _signs(step.kernel())
-    ups, downs = (a, None) if positive else _signs(a)
-    starts = (None, None) if step.bias is None else _signs(step.bias())
+def _alpha_beta(step, a, b, r, rules, signs):
+    above, below = _split(step.kernel())
+    ups, downs = (a, None) if signs.inputs else _split(a)
+    starts = (None, None) if step.bias is None else _split(step.bias())
     result, share = 0.0, None if step.bias is None else 0.0
     sides = ((rules.alpha, above, below, starts[0]), (1.0 - rules.alpha, below, above, starts[1]))
     for factor, with_up, with_down, start in sides:
@@ -444,14 +483,14 @@ def _alpha_beta(step, a, b, r, rules, positive):
             continue
         sums = step.apply(ups, with_up)
         sums = sums if downs is None else sums + step.apply(downs, with_down)
-        s = factor * tf.math.divide_no_nan(r, sums if start is None else sums + start)
+        s = factor * tf.math.divide_no_nan(r, sums if start is None else _biased(sums, start))
         result += ups * step.back(s, with_up, a)
         result += 0.0 if downs is None else downs * step.back(s, with_down, a)
         share = share if start is None else share + _total(start * s)
     return result, share
 
 
-def _signs(values):
+def _split(values):
     return tf.nn.relu(values), -tf.nn.relu(-values)
 
 
@@ -463,8 +502,9 @@ def _through(step, a, b, r, rule):
         return r
     if rule == "repeat":
         return step.f(r)
-    slope = step.slope(a, b)
-    return r * (slope if rule == "gradient" else tf.where(a == 0, slope, tf.math.divide_no_nan(b, a)))
+    if rule == "gradient" or step.name == "relu":  # whose slope is its derivative
+        return step.to_input(r, a, b)
+    return r * tf.where(a == 0, step.slope(a, b), tf.math.divide_no_nan(b, a))
 
 
 def _radial(step, a, b, r):
@@ -514,32 +554,33 @@ def _windows(step, padded, b):
     return found
 
 
-def _explain_difference(steps, ends, rules, bias, best, x, target, baseline):
-    """The LRP set with ε = 0 on differences, in terms of relevance over difference, which needs no division by sums."""
+def _explain_difference(steps, ends, x, baseline, target=None):
+    """The LRP set with ε = 0 on differences, in terms of q, relevance over difference, where that saves divisions.
+
+    Maxima need the relevance r itself, and nonlinearities hand it on unchanged; so either q or r is at hand.
+    """
     values, others = _forward(steps, x), _forward(steps, baseline)
     differences = [a - o for a, o in zip(values, others, strict=True)]
-    q = tf.broadcast_to(_one_hot(values[-1], target, best), tf.shape(differences[-1]))
+    q, r = tf.broadcast_to(_one_hot(values[-1], target), tf.shape(differences[-1])), None
     relevances, shares = [q * differences[-1]], []
     for k in reversed(range(len(steps))):
-        step, a, difference = steps[k], values[k], differences[k]
+        step, a, difference, after = steps[k], values[k], differences[k], differences[k + 1]
         if isinstance(step, Product):
-            shares += [] if step.bias is None else [tf.zeros_like(_total(q))]  # a bias is the same in both
-            q = step.back(q, step.kernel(), a)
-        elif isinstance(step, Nonlinearity):
-            slope = tf.math.divide_no_nan(differences[k + 1], difference)
-            q *= tf.where(difference == 0, step.slope(a, values[k + 1]), slope)
+            shares += [] if step.bias is None else [tf.zeros(tf.shape(a)[:1], a.dtype)]  # a bias is the same in both
+            q, r = step.back(q if r is None else tf.math.divide_no_nan(r, after), step.kernel(), a), None
         elif isinstance(step, Maximum):
-            q = _maximum_difference(step, values, others, k, q * differences[k + 1], difference)
-        else:
-            q = tf.reshape(q, tf.shape(a))
-        relevances.append(q * difference)
+            q, r = None, _maximum_difference(step, values, others, k, q * after if r is None else r)
+        elif isinstance(step, Reshaping):
+            q, r = (None if one is None else tf.reshape(one, tf.shape(a)) for one in (q, r))
+        elif r is None:
+            q = tf.where(difference == 0, step.to_input(q, a, values[k + 1]), q * tf.math.divide_no_nan(after, difference))
+        relevances.append(q * difference if r is None else r)
     return _collect(relevances, shares, ends)
 
 
-def _maximum_difference(step, values, others, k, r, difference):
+def _maximum_difference(step, values, others, k, r):
     """A maximum that rose goes to the winner in x, one that fell to the winner in the baseline; there the input differs."""
     a, b = values[k], values[k + 1]
     other, top = tf.broadcast_to(others[k], tf.shape(a)), tf.broadcast_to(others[k + 1], tf.shape(b))
-    rose = step.to_winner(a, b, tf.where(b >= top, r, tf.zeros_like(r)))
-    fell = step.to_winner(other, top, tf.where(b < top, r, tf.zeros_like(r)))
-    return tf.math.divide_no_nan(rose + fell, difference)
+    rose = tf.where(b >= top, r, tf.zeros_like(r))
+    return step.to_winner(a, b, rose) + step.to_winner(other, top, r - rose)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from unittest import mock
 
 import keras
 import numpy as np
@@ -314,7 +315,7 @@ def test_scaling_agrees_for_the_pairs_named_and_for_no_other(matmul, nonlinearit
     a, r = tf.constant([[0.5, -1.5]], tf.float64), tf.constant([[2.0, -0.7]], tf.float64)
     kernel = tf.constant(factor, tf.float64)
     (step,) = relevance._diagonal(lambda: kernel, None)
-    as_product, _ = relevance.PRODUCTS[matmul](step, a, factor * a, r, rules, False)
+    as_product, _ = relevance.PRODUCTS[matmul](step, a, factor * a, r, rules, relevance.Signs(False, False))
     scaling = relevance.Nonlinearity("scaling", lambda v: factor * v, lambda v, b: factor * tf.ones_like(v), True)
     as_function = relevance._through(scaling, a, factor * a, r, nonlinearity)
     assert np.allclose(as_product, as_function, rtol=1e-12) == (nonlinearity in AGREE[matmul])
@@ -494,13 +495,20 @@ def test_it_runs_inside_a_tensorflow_function(rules, compiled):
 
 def test_a_repeated_shape_is_not_traced_again():
     model, x = convnet(), inputs()
-    explain(model, x, 1)
-    (function,) = relevance._FUNCTIONS[model].values()
-    for target in (0, [1, 2, 3], np.int64(4)):
-        explain(model, 2 * x, target)
-    assert function.experimental_get_tracing_count() == 1
-    explain(model, x[:1], 1)
-    assert function.experimental_get_tracing_count() == 2
+    traced = []
+    for k, (images, target) in enumerate([(x, 1), (2 * x, 0), (x, [1, 2, 3]), (x, np.int64(4)), (x[:1], 1), (-x[:1], 2)]):
+        with mock.patch.object(relevance, "_forward", side_effect=relevance._forward) as forward:
+            explain(model, images, target)
+        traced += [k] * forward.call_count
+    assert traced == [0, 4]
+
+
+def test_signs_that_the_rules_rely_on_are_seen_again_in_each_batch():
+    model, x = convnet(dtype="float32", bias=False), np.abs(inputs(n=2)).astype(np.float32)
+    for images in (x, -x, x):
+        expected, _ = literal(model, images[0].astype(np.float64), 1, Rules("alpha_beta"))
+        found = explain(model, images, 1, Rules("alpha_beta")).input[0]
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 # what is refused

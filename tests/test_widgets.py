@@ -1,16 +1,20 @@
 import base64
 
+import keras
 import numpy as np
 import pytest
 import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import layers
 
 from lib.models import multilayer_perceptron, softmax_regression
+from lib.relevance import Rules, explain
 from lib.templates import confusion, products, templates, top_samples
 from lib.widgets.base import script, sprite, style
 from lib.widgets.confusion import Confusion
 from lib.widgets.hidden import Hidden
+from lib.widgets.relevance import RelevanceMap
 from lib.widgets.removal import Removal
 from lib.widgets.sample import Sample
 from lib.widgets.templates import Templates
@@ -327,9 +331,6 @@ def test_all_nodes_are_on_at_first_and_masks_out_of_range_are_refused():
 
 
 def test_margins_and_losses_in_the_page_equal_those_of_python(node):
-    import keras
-    from keras import layers
-
     from lib.removal import exact_losses, margin_terms
 
     points, mask = keras.Input((2,)), keras.Input((5,))
@@ -387,7 +388,7 @@ def test_a_random_mask_keeps_no_node_or_all_at_the_ends_of_the_scale(node, chanc
 # what all share
 
 
-@pytest.mark.parametrize("name", ["templates", "confusion", "sample", "hidden", "removal"])
+@pytest.mark.parametrize("name", ["templates", "confusion", "sample", "hidden", "removal", "relevance"])
 def test_shipped_script_is_one_module_without_imports(name):
     assert "import " not in script(name).replace("// ", "")
     assert script(name).count("export default") == 1
@@ -472,3 +473,146 @@ def test_colours_of_signed_values_are_symmetric_in_strength_and_neutral_at_zero(
     red, blue = node("templates", "signedColour", [9, 1, False]), node("templates", "signedColour", [-9, 1, False])
     assert red[0] > red[2]
     assert blue[2] > blue[0]
+
+
+# relevance
+
+
+def small_network(seed=0):
+    """Two convolutions with biases at work, two kinds of dense layers, and a softmax."""
+    keras.utils.set_random_seed(seed)
+    options = {"activation": "relu", "bias_initializer": "random_normal"}
+    return keras.Sequential(
+        [
+            keras.Input((9, 10)),
+            layers.Rescaling(1 / 255),
+            layers.Reshape((9, 10, 1)),
+            layers.Conv2D(4, (3, 2), **options),
+            layers.MaxPooling2D(),
+            layers.Conv2D(3, 2, bias_initializer="random_normal"),
+            layers.MaxPooling2D((2, 1)),
+            layers.Flatten(),
+            layers.Dense(6, **options),
+            layers.Dense(3, "softmax", bias_initializer="random_normal"),
+        ]
+    )
+
+
+def relevance_widget(model=None, **changes):
+    digits = np.random.default_rng(0).integers(0, 256, (6, 9, 10), dtype=np.uint8)
+    digits[:, :3] = 0
+    arguments = {"model": model or small_network(), "digits": digits, "labels": np.arange(6) % 3, "class_names": NAMES}
+    return RelevanceMap(**(arguments | changes))
+
+
+PRODUCT_RULES = (("gradient", 1), ("normalized", 1), ("gamma", 1), ("alpha_beta", 1), ("alpha_beta", 2))
+CHOICES = [
+    {"matmul": matmul, "nonlinearity": nonlinearity, "maximum": maximum, "alpha": alpha}
+    for matmul, alpha in PRODUCT_RULES
+    for nonlinearity, maximum in zip(("ignore", "gradient", "slope", "repeat"), ("gradient", "radial") * 2, strict=True)
+]
+
+
+@pytest.fixture
+def in_page(node):
+    """Explain in the page: a function of the widget's state and of one or two pictures."""
+
+    def run(widget, x, target, given):
+        steps = node("relevance", "unpackPlan", [widget.plan, np.frombuffer(widget.weights, "<f4").tolist()])
+        # typed arrays travel as objects whose keys are the places
+        for step in steps:
+            for name in ("kernel", "bias"):
+                if name in step:
+                    step[name] = list(step[name].values())
+        if isinstance(given, dict):
+            found = node("relevance", "explain", [steps, x.ravel().tolist(), target, given])
+        else:
+            found = node("relevance", "explainDifference", [steps, x.ravel().tolist(), given.ravel().tolist(), target])
+        return {key: list(value.values()) if isinstance(value, dict) else value for key, value in found.items()}
+
+    return run
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda c: "-".join(map(str, c.values())))
+def test_relevance_in_the_page_equals_that_of_python_under_every_rule(in_page, choice):
+    model = small_network()
+    widget = relevance_widget(model)
+    x = np.frombuffer(widget.images, np.uint8).reshape(-1, 9, 10)[2].astype(float)
+    target = int(model(x[None]).numpy().argmax())
+    found = in_page(widget, x, target, choice | {"epsilon": 1e-6, "gamma": 0.25})
+    expected = explain(model, x[None], target, Rules(**choice), bias="blame")
+    scale = np.abs(expected.input).max()
+    assert scale > 0
+    np.testing.assert_allclose(found["input"], np.ravel(expected.input), atol=1e-4 * scale)
+    np.testing.assert_allclose(found["sums"][-1], np.sum(expected.layers[-1]), rtol=1e-5)
+    shares = [share for step, share in zip(widget.plan, found["shares"], strict=True) if step["kind"] == "product"]
+    np.testing.assert_allclose(shares, np.ravel(expected.bias), rtol=1e-3, atol=1e-6)
+
+
+def test_a_difference_in_the_page_equals_that_of_python_and_turns_its_sign(in_page):
+    model = small_network(1)
+    widget = relevance_widget(model)
+    x, other = np.frombuffer(widget.images, np.uint8).reshape(-1, 9, 10)[[0, 4]].astype(float)
+    found, turned = in_page(widget, x, 2, other), in_page(widget, other, 2, x)
+    expected = np.ravel(explain(model, x[None], 2, baseline=other[None]).input)
+    np.testing.assert_allclose(found["input"], expected, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(found["sums"], np.full(len(found["sums"]), found["sums"][-1]), rtol=1e-6)
+    np.testing.assert_allclose(turned["input"], -np.array(found["input"]), atol=1e-9)
+
+
+def test_shares_of_a_maximum_in_the_page(node):
+    assert node("relevance", "radialShares", [[-1, 2, 6, 0]]) == [0, 0.25, 0.75, 0]
+    np.testing.assert_allclose(node("relevance", "radialShares", [[-1, -2]]), [2 / 3, 1 / 3])
+    assert node("relevance", "radialShares", [[0, -2, 0, -1]]) == [0.5, 0, 0.5, 0]
+
+
+def test_where_the_score_went_is_told(node):
+    def told(*arguments):
+        return node("relevance", "account", ["Score of 3", *arguments])
+
+    assert told(9, 5, 4, False) == "Score of 3 9.00 = 5.00 at the pixels + 4.00 at the biases: nothing is lost."
+    assert told(9, 5, 0, True) == "Score of 3 9.00: 5.00 at the pixels; 4.00 was dropped on the way."
+    assert told(9, 7, 4, False).endswith("but 7.00 at the pixels and 4.00 at the biases: this choice does not conserve.")
+
+
+def test_the_choice_of_rules_can_be_read_and_set():
+    widget = relevance_widget()
+    assert widget.rules == Rules()
+    widget.rules = Rules("alpha_beta", "slope", "radial", alpha=2)
+    assert (widget.matmul, widget.nonlinearity, widget.maximum, widget.alpha) == ("alpha_beta", "slope", "radial", 2)
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [("target", 3), ("target", -2), ("baseline", 6), ("baseline", -3), ("matmul", "guess"), ("alpha", 0.5)],
+)
+def test_choices_that_do_not_exist_are_refused(trait, value):
+    widget = relevance_widget()
+    before = getattr(widget, trait)
+    with pytest.raises(traitlets.TraitError, match=trait):
+        setattr(widget, trait, value)
+    assert getattr(widget, trait) == before
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (layers.Conv2D(2, 3, padding="same"), "Conv2D, is not of a form"),
+        (layers.Conv2D(2, 3, strides=2), "Conv2D, is not of a form"),
+        (layers.Conv2D(2, 3, activation="tanh"), "Conv2D, is not of a form"),
+        (layers.AveragePooling2D(2), "AveragePooling2D, is not of a form"),
+        (layers.MaxPooling2D(3, strides=2), "MaxPooling2D, is not of a form"),
+        (layers.Rescaling(1 / 127.5, -1), "Rescaling, is not of a form"),
+    ],
+)
+def test_a_layer_that_the_page_does_not_compute_is_named(layer, named):
+    model = keras.Sequential([keras.Input((9, 10, 1)), layer, layers.Flatten(), layers.Dense(3)])
+    with pytest.raises(ValueError, match=named):
+        relevance_widget(model)
+
+
+def test_a_network_for_other_pictures_or_classes_is_refused():
+    with pytest.raises(ValueError, match="model: expected inputs"):
+        relevance_widget(digits=np.zeros((6, 5, 5), np.uint8))
+    with pytest.raises(ValueError, match="and 2 classes"):
+        relevance_widget(class_names=NAMES[:2], labels=np.zeros(6, int))
