@@ -17,7 +17,8 @@ CHAPTER = "notebooks/01-weights-as-templates.html"
 ABOUT = ("intro", "scorecard", "running", "teaching", "glossary", "bibliography")
 CIFAR = "notebooks/02-breaking-on-cifar.html"
 LAYERS, NODES = "notebooks/03-hidden-layers.html", "notebooks/04-node-removal.html"
-PAGES = [CHAPTER, CIFAR, LAYERS, NODES, *(f"book/{name}.html" for name in ABOUT)]
+RULES = "notebooks/07-relevance-rules.html"
+PAGES = [CHAPTER, CIFAR, LAYERS, NODES, RULES, *(f"book/{name}.html" for name in ABOUT)]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 TEMPLATES, CONFUSION = ".bw-widget:has(.bw-board)", ".bw-widget:has(.bw-matrix)"
 
@@ -152,7 +153,7 @@ def test_no_require_js_and_no_html_manager(browser, base):
         assert "html-manager" not in names
 
 
-@pytest.mark.parametrize("path", [CHAPTER, CIFAR, LAYERS, NODES])
+@pytest.mark.parametrize("path", [CHAPTER, CIFAR, LAYERS, NODES, RULES])
 def test_formulas_are_set(browser, base, path):
     with reader(browser) as page:
         visit(page, base + path)
@@ -236,6 +237,16 @@ def test_the_notebook_can_be_downloaded(site):
     target = next(target for target in Links(site / CHAPTER).targets if target.endswith(".ipynb") and "_sources" in target)
     notebook = json.loads(((site / CHAPTER).parent / target).read_text(encoding="utf-8"))
     assert notebook["nbformat"] == 4
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("notebooks/")])
+def test_a_chapter_its_sections_and_figures_have_the_number_in_its_name(site, path):
+    text = (site / path).read_text(encoding="utf-8")
+    sections = re.findall(r'<h[123]><span class="section-number">(\d+)\.', text)
+    figures = re.findall(r'class="caption-number">Fig\. (\d+)\.', text)
+    assert len(sections) > 5
+    assert len(figures) > 3
+    assert {int(number) for number in sections + figures} == {int(path.removeprefix("notebooks/")[:2])}
 
 
 # the landing page
@@ -830,3 +841,126 @@ def test_a_control_that_needs_a_kernel_shows_its_picture_and_where_to_run_it(hos
     with hosted(states, ["box"], header='<a href="https://mybinder.org/v2/gh/x/y/main">Binder</a>') as page:
         assert page.locator(".widget-host img").get_attribute("alt") == "a curve"
         assert page.get_by_role("link", name="run this live").get_attribute("href") == "https://mybinder.org/v2/gh/x/y/main"
+
+
+# the widget "relevance"
+
+RELEVANCE = ".bw-widget:has(.bw-meter)"
+
+
+def account(page):
+    return page.locator(f"{RELEVANCE} p[aria-live]").last.inner_text()
+
+
+def relevance_picture(page):
+    return page.locator(f"{RELEVANCE} figure canvas").nth(1).evaluate("(canvas) => canvas.toDataURL()")
+
+
+def numbers(text):
+    return [float(one.replace("−", "-")) for one in re.findall(r"[−\d]\d*\.\d+", text)]
+
+
+def test_without_a_choice_lrp_accounts_for_the_whole_score_at_pixels_and_biases(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        assert account(page).endswith("nothing is lost.")
+        score, pixels, biases = numbers(account(page))
+        assert pixels + biases == pytest.approx(score, abs=0.03)
+        sums = page.locator(f"{RELEVANCE} .bw-meter tbody td:nth-child(3)").all_inner_texts()
+        taken = page.locator(f"{RELEVANCE} .bw-meter tbody td:nth-child(4)").all_inner_texts()
+        assert len(sums) == 6
+        for reaches, gone in zip(sums[1:], taken[1:], strict=True):
+            assert sum(numbers(reaches) + numbers(gone)) == pytest.approx(score, abs=0.03)
+
+
+def test_another_rule_is_another_map_and_the_link_shows_it_again(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        before = relevance_picture(page)
+        page.get_by_label(re.compile("^Set")).select_option("gradient")
+        gradient = relevance_picture(page)
+        assert gradient != before
+        assert account(page).endswith("this choice does not conserve.")
+        assert page.get_by_label("Products").input_value() == "gradient"
+        page.get_by_label("Nonlinearities").select_option("repeat")
+        assert page.get_by_label(re.compile("^Set")).input_value() == "deconvolution"
+        page.get_by_label("Maxima").select_option("radial")
+        assert page.get_by_label(re.compile("^Set")).input_value() == "own choice"
+        chosen, link = relevance_picture(page), page.url
+        assert "relevancemap.maximum=radial" in link
+        page.get_by_label(re.compile("^Set")).select_option("LRP")
+        assert relevance_picture(page) == before
+    assert seen(browser, link, relevance_picture) == chosen
+
+
+def test_absorbed_biases_are_dropped_from_the_account(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        before = relevance_picture(page)
+        page.get_by_label("Biases").select_option("absorb")
+        assert account(page).endswith("was dropped on the way.")
+        assert relevance_picture(page) == before
+
+
+def test_picture_and_baseline_change_places_and_the_account_its_sign(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        swap = page.get_by_role("button", name="Swap the two")
+        assert swap.is_disabled()
+        page.get_by_label("Compare with").select_option("3")
+        assert page.get_by_label("Products").is_disabled()
+        difference, pixels, biases = numbers(account(page))
+        assert account(page).startswith("Difference of the scores")
+        assert (difference, biases) == (pixels, 0)
+        first = relevance_picture(page)
+        swap.click()
+        assert swap.get_attribute("aria-pressed") == "true"
+        assert numbers(account(page))[:2] == [-difference, -pixels]
+        assert relevance_picture(page) != first
+        swap.click()
+        assert relevance_picture(page) == first
+        page.get_by_label("Compare with").select_option("nothing")
+        assert page.get_by_label("Products").is_enabled()
+
+
+def test_a_class_is_chosen_by_mouse_and_keyboard_and_explained(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        page.locator(f"{RELEVANCE} .bw-row:not(.bw-head)").nth(4).click()
+        assert account(page).startswith("Score of 4: ")
+        assert "relevancemap.target=4" in page.url
+        shown = numbers(page.locator(f"{RELEVANCE} .bw-row:not(.bw-head)").nth(4).inner_text())[0]
+        assert numbers(account(page))[0] == pytest.approx(shown, abs=0.06)
+        page.keyboard.press("ArrowDown")
+        assert account(page).startswith("Score of 5: ")
+        page.get_by_role("button", name="Network's own answer").click()
+        assert "relevancemap.target" not in page.url
+
+
+def test_a_drawn_digit_is_explained_while_it_is_drawn_within_30_ms(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        before = relevance_picture(page)
+        assert page.evaluate(STROKES) < 30
+        assert relevance_picture(page) != before
+        assert "relevancemap.drawing=" in page.url
+
+
+def test_every_choice_of_rules_is_explained_within_30_ms(browser, base):
+    with reader(browser) as page:
+        visit(page, base + RULES)
+        slowest = page.evaluate("""() => {
+            const times = [], selects = [...document.querySelectorAll(".bw-widget:has(.bw-meter) select")];
+            for (const select of selects.slice(0, 4)) {
+                for (const option of select.options) {
+                    for (let round = 0; round < 5; round++) {
+                        select.value = option.value;
+                        const start = performance.now();
+                        select.dispatchEvent(new Event("change"));
+                        times.push(performance.now() - start);
+                    }
+                }
+            }
+            return times.sort((a, b) => a - b)[Math.floor(0.9 * times.length)];
+        }""")
+        assert slowest < 30

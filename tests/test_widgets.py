@@ -570,8 +570,8 @@ def test_where_the_score_went_is_told(node):
     def told(*arguments):
         return node("relevance", "account", ["Score of 3", *arguments])
 
-    assert told(9, 5, 4, False) == "Score of 3 9.00 = 5.00 at the pixels + 4.00 at the biases: nothing is lost."
-    assert told(9, 5, 0, True) == "Score of 3 9.00: 5.00 at the pixels; 4.00 was dropped on the way."
+    assert told(9, 5, 4, False) == "Score of 3: 9.00 = 5.00 at the pixels + 4.00 at the biases: nothing is lost."
+    assert told(9, 5, 0, True) == "Score of 3: 9.00: 5.00 at the pixels; 4.00 was dropped on the way."
     assert told(9, 7, 4, False).endswith("but 7.00 at the pixels and 4.00 at the biases: this choice does not conserve.")
 
 

@@ -23,8 +23,8 @@ export function reach(values, share) {
   return Math.max(1e-9, sorted[Math.floor(share * (sorted.length - 1))]);
 }
 
-/** A number for readers: fixed decimals, and a true minus sign. */
-export const number = (value, decimals = 1) => value.toFixed(decimals).replace(/^-/, "−");
+/** A number for readers: fixed decimals, and a true minus sign, but none before a zero. */
+export const number = (value, decimals = 1) => value.toFixed(decimals).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, "");
 
 /** A probability for readers, as a percentage. */
 export const percent = (p) => `${p > 0.9995 || p < 0.0005 ? (100 * p).toFixed(0) : (100 * p).toFixed(1)}%`;

@@ -26,9 +26,9 @@ export function setName(choice) {
 export function account(what, score, pixels, biases, absorbed) {
   const rest = score - pixels - biases, near = Math.abs(rest) < 0.005 * Math.max(1, Math.abs(score));
   const parts = `${number(pixels, 2)} at the pixels`;
-  if (absorbed) return `${what} ${number(score, 2)}: ${parts}; ${number(score - pixels, 2)} was dropped on the way.`;
-  if (near) return `${what} ${number(score, 2)} = ${parts} + ${number(biases, 2)} at the biases: nothing is lost.`;
-  return `${what} ${number(score, 2)}, but ${parts} and ${number(biases, 2)} at the biases: this choice does not conserve.`;
+  if (absorbed) return `${what}: ${number(score, 2)}: ${parts}; ${number(score - pixels, 2)} was dropped on the way.`;
+  if (near) return `${what}: ${number(score, 2)} = ${parts} + ${number(biases, 2)} at the biases: nothing is lost.`;
+  return `${what}: ${number(score, 2)}, but ${parts} and ${number(biases, 2)} at the biases: this choice does not conserve.`;
 }
 
 /** A select of named choices; `choose` hears the chosen name. */
