@@ -46,6 +46,17 @@ export const button = (text, action) => element("button", { type: "button", clas
 /** A name for a group of radio buttons that no other widget on the page has. */
 export const groupName = (word) => `${word}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 
+/** Show a class's score in its row: a signed bar as a share of `longest`, the number, the probability, and its marks. */
+export function showScore(row, score, share, longest, isBest, isChosen) {
+  const width = (50 * Math.abs(score)) / longest;
+  row.bar.style.cssText = `width:${width}%;left:${score < 0 ? 50 - width : 50}%`;
+  row.bar.classList.toggle("bw-minus", score < 0);
+  row.score.textContent = number(score);
+  row.share.textContent = percent(share);
+  row.label.classList.toggle("bw-best", isBest);
+  row.input.checked = isChosen;
+}
+
 /** A canvas that shows height × width values; `label` describes it, and without one it is decoration. */
 export function picture(height, width, label) {
   const role = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };

@@ -1,7 +1,7 @@
 // Widget "relevance": where a network's answer comes from, by the rules that the reader chooses.
 import {
   argmax, button, element, floats, follow, followTheme, groupName, number, paintGrey, paintSigned, percent, picture, reach,
-  send, softmax, widget,
+  send, showScore, softmax, widget,
 } from "./common.js";
 import { easel, pictures } from "./drawing.js";
 import { explain, explainDifference, forward, unpackPlan } from "./propagation.js";
@@ -170,15 +170,7 @@ export default { render: widget(({ model, root, signal }) => {
 
   function drawScores({ scores, chosen, best }, shares) {
     const longest = Math.max(5, ...scores.map(Math.abs));
-    list.rows.forEach((row, k) => {
-      const width = (50 * Math.abs(scores[k])) / longest;
-      row.bar.style.cssText = `width:${width}%;left:${scores[k] < 0 ? 50 - width : 50}%`;
-      row.bar.classList.toggle("bw-minus", scores[k] < 0);
-      row.score.textContent = number(scores[k]);
-      row.share.textContent = percent(shares[k]);
-      row.label.classList.toggle("bw-best", k === best);
-      row.input.checked = k === chosen;
-    });
+    list.rows.forEach((row, k) => showScore(row, scores[k], shares[k], longest, k === best, k === chosen));
   }
 
   function drawMap({ input, chosen, swapped }, compare) {

@@ -1,6 +1,7 @@
 // Widget "templates": a picture against the ten templates of a network without hidden layers.
 import {
-  argmax, element, floats, follow, followTheme, groupName, number, paintSigned, percent, picture, reach, send, softmax, widget,
+  argmax, element, floats, follow, followTheme, groupName, paintSigned, percent, picture, reach, send, showScore, softmax,
+  widget,
 } from "./common.js";
 import { easel, equation, pictures, products } from "./drawing.js";
 
@@ -51,13 +52,7 @@ export default { render: widget(({ model, root, signal }) => {
     const chosen = data.names[model.get("template")] ? model.get("template") : 0;
     list.rows.forEach((row, k) => {
       paintSigned(row.canvas, products(data.weights, k, pixels), limit, dark);
-      const width = (50 * Math.abs(all[k])) / longest;
-      row.bar.style.cssText = `width:${width}%;left:${all[k] < 0 ? 50 - width : 50}%`;
-      row.bar.classList.toggle("bw-minus", all[k] < 0);
-      row.score.textContent = number(all[k]);
-      row.share.textContent = percent(shares[k]);
-      row.label.classList.toggle("bw-best", k === best);
-      row.input.checked = k === chosen;
+      showScore(row, all[k], shares[k], longest, k === best, k === chosen);
     });
     const name = `template of ${data.names[chosen]}`;
     sum.show({ weights: data.weights, k: chosen, pixels, name, bias: data.biases[chosen], limit, dark });
