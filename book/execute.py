@@ -107,11 +107,13 @@ def _without(metadata, key):
 
 
 def _meaning(file):
+    """A module's code without its comments and docstrings, and the numbers stored beside it."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    stored = file.with_suffix(".json")
+    return ast.dump(tree) + (stored.read_text(encoding="utf-8") if stored.exists() else "")
 
 
 def _digest(value):

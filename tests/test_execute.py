@@ -135,6 +135,14 @@ def test_comments_and_docstrings_of_the_library_change_nothing(book, change):
     assert run(book, "--check") == 0
 
 
+def test_numbers_stored_beside_a_module_make_the_notebook_stale(book):
+    (book / "lib/tiny.json").write_text("[42]")
+    run(book)
+    assert run(book, "--check") == 0
+    (book / "lib/tiny.json").write_text("[43]")
+    assert run(book, "--check") == 1
+
+
 def test_a_module_that_the_chapter_does_not_import_does_not_matter(book):
     run(book)
     edit(book, "import", "import  # changed\nimport os\nimport", "lib/models.py")

@@ -186,4 +186,4 @@ def test_the_package_carries_its_scripts_and_styles(tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     widgets = {f"lib/widgets/{name}" for name in ("common.js", "drawing.js", "style.css", "removal.js")}
-    assert widgets | {"lib/book.mplstyle", "lib/data.py"} <= set(names)
+    assert widgets | {"lib/book.mplstyle", "lib/embedding_tables.json", "lib/data.py"} <= set(names)

@@ -1,4 +1,6 @@
 import base64
+import itertools
+import subprocess
 
 import keras
 import numpy as np
@@ -8,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from lib.embeddings import METRICS
 from lib.models import multilayer_perceptron, softmax_regression
 from lib.relevance import Rules, explain
 from lib.templates import confusion, products, templates, top_samples
 from lib.widgets.base import script, sprite, style
 from lib.widgets.confusion import Confusion
+from lib.widgets.embeddings import Embeddings
 from lib.widgets.hidden import Hidden
 from lib.widgets.relevance import RelevanceMap
 from lib.widgets.removal import Removal
@@ -388,10 +392,12 @@ def test_a_random_mask_keeps_no_node_or_all_at_the_ends_of_the_scale(node, chanc
 # what all share
 
 
-@pytest.mark.parametrize("name", ["templates", "confusion", "sample", "hidden", "removal", "relevance"])
-def test_shipped_script_is_one_module_without_imports(name):
+@pytest.mark.parametrize("name", ["templates", "confusion", "sample", "hidden", "removal", "relevance", "embeddings"])
+def test_shipped_script_is_one_module_without_imports(name, tmp_path):
     assert "import " not in script(name).replace("// ", "")
     assert script(name).count("export default") == 1
+    (tmp_path / "widget.mjs").write_text(script(name), encoding="utf-8")  # a name declared twice is a mistake of syntax
+    subprocess.run(["node", "--check", tmp_path / "widget.mjs"], check=True)
 
 
 def test_scripts_and_style_stay_small():
@@ -401,7 +407,7 @@ def test_scripts_and_style_stay_small():
     assert len((host + script("templates") + script("confusion")).encode()) < 60_000
     for name in ("hidden", "removal"):
         assert len((host + script(name)).encode()) < 60_000
-    assert len(style()) < 12_000
+    assert len(style()) < 13_500
 
 
 # the scripts' maths under Node, against Python
@@ -616,3 +622,120 @@ def test_a_network_for_other_pictures_or_classes_is_refused():
         relevance_widget(digits=np.zeros((6, 5, 5), np.uint8))
     with pytest.raises(ValueError, match="and 2 classes"):
         relevance_widget(class_names=NAMES[:2], labels=np.zeros(6, int))
+
+
+# embeddings
+
+AXES = (("tsne", "umap"), ("trained", "untrained"), ("input", "layer 1", "layer 2"))
+
+
+def embedded(seed=0, n=30, **changes):
+    random = np.random.default_rng(seed)
+    keys = list(itertools.product(*AXES))
+    return {
+        "images": random.integers(0, 256, (n, 28, 28), dtype=np.uint8),
+        "labels": np.arange(n) % 3,
+        "class_names": NAMES,
+        "maps": {key: random.normal(size=(n, 2)) * [3, 1] for key in keys},
+        "quality": {key: dict(zip(METRICS, random.random(6), strict=True)) for key in keys},
+    } | changes
+
+
+def in_square(points):
+    """Where the page shows a map: both directions on one scale, the longer one from 0.03 to 0.97, y downwards."""
+    points = np.asarray(points) * [1, -1]
+    middle, extent = (points.max(axis=0) + points.min(axis=0)) / 2, np.ptp(points, axis=0).max()
+    return 0.5 + 0.94 * (points - middle) / extent
+
+
+@pytest.fixture(scope="module")
+def embedding_widget():
+    return Embeddings({"first": embedded(0), "second": embedded(1)})
+
+
+def test_places_arrive_in_the_page_to_an_eight_thousandth_of_the_map(node, embedding_widget):
+    places = np.array(node("embeddings", "unpackPlaces", [list(embedding_widget.places)])).reshape(2, 2, 2, 3, 30, 2)
+    for s, (m, n, k) in itertools.product(range(2), itertools.product(*(range(len(axis)) for axis in AXES))):
+        wanted = in_square(embedded(s)["maps"][AXES[0][m], AXES[1][n], AXES[2][k]])
+        np.testing.assert_allclose(places[s, m, n, k], wanted, atol=0.51 / 4095)
+
+
+def test_held_points_are_the_same_in_the_page_and_in_python(node, embedding_widget):
+    assert embedding_widget.held.size == 0
+    corners = [0.25, 0.3, 0.75, 0.6]
+    embedding_widget.region = [1, 1, 0, 2, *corners]
+    places = np.array(node("embeddings", "unpackPlaces", [list(embedding_widget.places)])).reshape(2, 2, 2, 3, 60)[
+        1, 1, 0, 2
+    ]
+    held = node("embeddings", "inside", [places.tolist(), corners])
+    assert 0 < len(held) < 30
+    assert embedding_widget.held.tolist() == held
+    embedding_widget.region = [0] * 8
+    labels = embedded(1)["labels"]
+    counts = node("embeddings", "classCounts", [labels.tolist(), held, 3])
+    assert counts == np.bincount(labels[held], minlength=3).tolist()
+
+
+def test_the_nearest_point_is_found_only_within_reach(node):
+    places = [0.1, 0.1, 0.5, 0.5, 0.52, 0.5]
+    assert node("embeddings", "nearest", [places, 0.53, 0.5, 0.1]) == 2
+    assert node("embeddings", "nearest", [places, 0.3, 0.3, 0.1]) == -1
+
+
+def test_arrow_keys_lead_to_the_next_point_in_their_direction_or_stay(node):
+    places = [0.5, 0.5, 0.6, 0.5, 0.9, 0.5, 0.5, 0.2, 0.55, 0.9]
+    assert node("embeddings", "towards", [places, 0, 1, 0]) == 1
+    assert node("embeddings", "towards", [places, 1, 1, 0]) == 2
+    assert node("embeddings", "towards", [places, 0, 0, -1]) == 3
+    assert node("embeddings", "towards", [places, 0, 0, 1]) == 4
+    assert node("embeddings", "towards", [places, 2, 1, 0]) == 2
+
+
+def test_a_name_stands_at_a_member_of_its_class_near_the_median(node):
+    places = [0.1, 0.1, 0.2, 0.2, 0.9, 0.9, 0.4, 0.5]
+    found = np.array(node("embeddings", "anchors", [places, [0, 0, 0, 1], 3])).reshape(3, 2)
+    np.testing.assert_allclose(found, [[0.2, 0.2], [0.4, 0.5], [0, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("time", "share"), [(0, 0), (0.5, 0.5), (1, 1)])
+def test_points_leave_and_arrive_on_time(node, time, share):
+    found = node("embeddings", "onTheWay", [[0, 1], [1, 0], time])
+    np.testing.assert_allclose(found, [share, 1 - share])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"images": np.zeros((30, 28, 28))}, "images"),
+        ({"images": np.zeros((29, 28, 28), np.uint8)}, "images"),
+        ({"labels": np.zeros(29, int)}, "labels"),
+        ({"labels": np.full(30, 3)}, "labels"),
+        ({"class_names": [str(k) for k in range(11)]}, "labels"),
+        ({"maps": {}}, "maps"),
+        ({"quality": {}}, "quality"),
+    ],
+)
+def test_what_does_not_fit_an_embedding_is_named(changes, named):
+    with pytest.raises(ValueError, match=rf"data\['second'\]: {named}"):
+        Embeddings({"first": embedded(0), "second": embedded(1, **changes)})
+
+
+def test_a_missing_field_or_no_data_is_named():
+    incomplete = {key: value for key, value in embedded().items() if key != "quality"}
+    with pytest.raises(ValueError, match="no quality"):
+        Embeddings({"first": incomplete})
+    with pytest.raises(ValueError, match=r"^data:"):
+        Embeddings({})
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [
+        ("data", "third"), ("method", "tsne"), ("network", "half"), ("layer", "layer 4"), ("point", 30), ("point", -2),
+        ("region", [0, 0, 0, 3, 0, 0, 1, 1]), ("region", [0, 0.5, 0, 0, 0, 0, 1, 1]), ("region", [0, 0, 0, 0, 0, 0, 1, 2]),
+        ("region", []),
+    ],
+)  # fmt: skip
+def test_maps_points_and_regions_that_do_not_exist_are_refused(embedding_widget, trait, value):
+    with pytest.raises(traitlets.TraitError, match=trait):
+        setattr(embedding_widget, trait, value)
