@@ -14,8 +14,6 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from lib.chains import chain
-
 MATMUL = ("gradient", "normalized", "gamma", "alpha_beta")
 NONLINEARITY = ("ignore", "gradient", "slope", "repeat")
 MAXIMUM = ("gradient", "radial")
@@ -191,10 +189,20 @@ _CHAINS, _FUNCTIONS = WeakKeyDictionary(), WeakKeyDictionary()
 def _chain(model):
     """Return the steps of each layer, found once for each model."""
     if model not in _CHAINS:
-        found = chain(model)
-        if len(model.output_shape) != 2:
+        if not model.built:
+            raise ValueError("model: expected a built model, whose input shape is known")
+        found, values = [], model.inputs[0]
+        if len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise ValueError(f"model: expected one input and one output, got {len(model.inputs)} and {len(model.outputs)}")
+        chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+        for k, layer in enumerate(chain):
+            if len(layer._inbound_nodes) < 1 or layer.input is not values:
+                raise ValueError(f"model: expected a chain, but {layer.name} does not follow the layer before it")
+            found.append(_steps(layer, last=k == len(chain) - 1))
+            values = layer.output
+        if values is not model.outputs[0] or len(model.output_shape) != 2:
             raise ValueError(f"model: expected scores of shape (examples, classes) at its end, got {model.output_shape}")
-        _CHAINS[model] = [_steps(layer, last=layer is found[-1]) for layer in found]
+        _CHAINS[model] = found
     return _CHAINS[model]
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import traitlets
 from keras import layers
 
-from lib.chains import chain
 from lib.relevance import MATMUL, MAXIMUM, NONLINEARITY, Rules
 from lib.widgets.base import as_bytes, script, style
 from lib.widgets.drawing import Drawing
@@ -89,9 +88,9 @@ class RelevanceMap(Drawing):
 def _plan(model):
     """The steps of a network as the page takes them, and the arrays of those that have weights, in order."""
     plan, arrays, counts = [], [], {}
-    found = chain(model)
-    for layer in found:
-        steps, weights = _steps(layer, last=layer is found[-1])
+    chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    for layer in chain:
+        steps, weights = _steps(layer, last=layer is chain[-1])
         if steps:
             name = LABELS[type(layer)]
             counts[name] = counts.get(name, 0) + 1
