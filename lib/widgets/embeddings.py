@@ -7,7 +7,7 @@ import traitlets
 from PIL import Image
 
 from lib.embeddings import METRICS
-from lib.widgets.base import BookWidget, as_bytes, script, sprite, style
+from lib.widgets.base import HERE, BookWidget, as_bytes, script, sprite, style
 
 COLUMNS = 50  # tiles in a row of the sprite
 TILE = 14  # pixels: pictures are made smaller to save bytes
@@ -40,7 +40,7 @@ class Embeddings(BookWidget):
     """
 
     _esm = script("embeddings")
-    _css = style()
+    _css = style() + (HERE / "embeddings.css").read_text(encoding="utf-8")
 
     sets = traitlets.List(traitlets.Dict()).tag(sync=True)
     methods = traitlets.List(traitlets.Unicode()).tag(sync=True)
