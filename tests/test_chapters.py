@@ -19,7 +19,7 @@ ADDRESS = execute.book_address()
 REAL = os.environ.get("BOOK_REAL_DATA")
 MERGED = json.loads(Path(os.environ["BOOK_MERGED"]).read_text(encoding="utf-8")) if "BOOK_MERGED" in os.environ else {}
 # chapter: seconds and megabytes on real data; of seconds, more where the machine is slow
-LIMITS = {"01": (180, 2000), "02": (600, 2000), "03": (600, 2000), "04": (300, 2000), "07": (600, 2000)}
+LIMITS = {"01": (180, 2000), "02": (600, 2000), "03": (600, 2000), "04": (300, 2000), "07": (600, 2000), "08": (900, 2000)}
 SOLUTION = re.compile(r"^````\{solution\}[^\n]*\n(.*?)^````$", re.M | re.S)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 PEAK = "import resource\nprint('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"

@@ -19,7 +19,8 @@ ABOUT = ("intro", "scorecard", "running", "teaching", "glossary", "bibliography"
 CIFAR = "notebooks/02-breaking-on-cifar.html"
 LAYERS, NODES = "notebooks/03-hidden-layers.html", "notebooks/04-node-removal.html"
 RULES = "notebooks/07-relevance-rules.html"
-PAGES = [CHAPTER, CIFAR, LAYERS, NODES, RULES, *(f"book/{name}.html" for name in ABOUT)]
+MAPS = "notebooks/08-activation-embeddings.html"
+PAGES = [CHAPTER, CIFAR, LAYERS, NODES, RULES, MAPS, *(f"book/{name}.html" for name in ABOUT)]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 TEMPLATES, CONFUSION = ".bw-widget:has(.bw-board)", ".bw-widget:has(.bw-matrix)"
 
@@ -970,3 +971,195 @@ def test_every_choice_of_rules_is_explained_within_30_ms(browser, base):
         }""",
         )
         assert slowest < 30 * slowness_of(page)
+
+
+# the widget "embeddings"
+
+POINTS = ".bw-points"
+FRAMES = """async () => {  // how long the page works on each frame of one travel, in milliseconds
+    const times = [], request = window.requestAnimationFrame;
+    window.requestAnimationFrame = (step) => request((now) => {
+        const start = performance.now();
+        step(now);
+        times.push(performance.now() - start);
+    });
+    document.querySelector(".bw-layers label:last-child input").click();
+    await new Promise((done) => setTimeout(done, 1500));
+    window.requestAnimationFrame = request;
+    return times.sort((a, b) => a - b);
+}"""
+
+
+def map_picture(page):
+    """The map when its points have come to rest."""
+    picture = page.locator(POINTS)
+    before, now = None, picture.evaluate("(canvas) => canvas.toDataURL()")
+    while before != now:
+        page.wait_for_timeout(250)
+        before, now = now, picture.evaluate("(canvas) => canvas.toDataURL()")
+    return now
+
+
+def held_count(page):
+    text = page.locator(".bw-embedding .bw-verdict").inner_text()
+    return 0 if text == "nothing held" else int(text.split(" of ")[0].replace(",", ""))
+
+
+def shown_point(page):
+    return page.locator(".bw-embedding p[aria-live]").first.inner_text()
+
+
+def drag(page, start, end):
+    """Drag over the map between two places, as shares of it."""
+    page.locator(POINTS).scroll_into_view_if_needed()
+    box = page.locator(POINTS).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=4)
+    page.mouse.up()
+
+
+def test_points_travel_to_another_layer_and_the_link_shows_it_again(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        first = map_picture(page)
+        page.get_by_role("radio", name="layer 3").check(force=True)
+        page.wait_for_timeout(350)
+        on_the_way = page.locator(POINTS).evaluate("(canvas) => canvas.toDataURL()")
+        last = map_picture(page)
+        assert len({first, on_the_way, last}) == 3
+        assert page.locator(".bw-metrics .bw-now").first.inner_text() == "layer 3"
+        page.get_by_label("Network").select_option("untrained")
+        page.get_by_label("Method").select_option("UMAP")
+        chosen, link = map_picture(page), page.url
+        assert "embeddings.method=UMAP" in link
+    assert seen(browser, link, map_picture) == chosen
+
+
+def test_two_thousand_points_travel_at_sixty_frames_a_second(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        page.locator(POINTS).scroll_into_view_if_needed()
+        times = page.evaluate(FRAMES)
+        assert len(times) > 10
+        assert times[len(times) // 2] < 1000 / 60
+        assert page.evaluate("document.querySelectorAll('.bw-embedding').length") == 1
+
+
+def test_the_table_beside_the_map_has_all_metrics_of_all_layers(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        rows = page.locator(".bw-metrics tbody tr").all_inner_texts()
+        shown = [numbers(row) for row in rows]
+        assert [len(row) for row in shown] == [4] * 6
+        share = 0.1  # of pairs of one class, nearly: the two distances share out the mean of all pairs
+        for same, different in zip(*shown[:2], strict=True):
+            assert share * same + (1 - share) * different == pytest.approx(1, abs=0.002)
+
+
+def test_a_region_is_held_by_mouse_and_followed_through_the_layers(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        map_picture(page)
+        assert held_count(page) == 0
+        drag(page, (0.3, 0.3), (0.6, 0.6))
+        held = held_count(page)
+        assert 0 < held < 2000
+        counts = [int(text.split(": ")[1]) for text in page.locator(".bw-classes button").all_inner_texts()]
+        assert sum(counts) == held
+        assert page.locator(".bw-held li").count() == min(held, 20)
+        page.get_by_role("radio", name="layer 2").check(force=True)
+        picture, link = map_picture(page), page.url
+        assert held_count(page) == held
+    with reader(browser) as page:
+        visit(page, link)
+        assert held_count(page) == held
+        assert map_picture(page) == picture
+        page.get_by_role("button", name="Let go").click()
+        assert held_count(page) == 0
+        assert "region" not in page.url
+
+
+def test_points_are_walked_and_held_by_keyboard(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        map_picture(page)
+        page.locator(POINTS).focus()
+        seen_points = set()
+        for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp"):
+            page.keyboard.press(key)
+            seen_points.add(shown_point(page))
+        assert len(seen_points) >= 4
+        assert "embeddings.point=" in page.url
+        page.keyboard.press("Enter")
+        assert held_count(page) > 0
+        page.keyboard.press("Escape")
+        assert held_count(page) == 0
+
+
+def test_pointing_at_a_point_shows_its_picture_and_a_press_keeps_it(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        map_picture(page)
+        page.locator(POINTS).scroll_into_view_if_needed()
+        box = page.locator(POINTS).bounding_box()
+        places = [
+            (box["x"] + x * box["width"] / 20, box["y"] + y * box["height"] / 20) for x in range(6, 15) for y in range(6, 15)
+        ]
+        for place in places:
+            page.mouse.move(*place)
+            if shown_point(page) != "no picture shown":
+                break
+        pointed = shown_point(page)
+        assert re.fullmatch(r"\d \(picture \d+\)", pointed)
+        assert page.locator(".bw-one canvas").count() == 1
+        page.mouse.down()
+        page.mouse.up()
+        page.mouse.move(5, 5)
+        assert shown_point(page) == pointed
+
+
+def test_a_point_is_tapped_and_a_region_held_by_touch(browser, base):
+    with reader(browser, size=PHONE, has_touch=True) as page:
+        visit(page, base + MAPS)
+        map_picture(page)
+        page.locator(POINTS).scroll_into_view_if_needed()
+        box = page.locator(POINTS).bounding_box()
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.locator(POINTS).focus()
+        page.keyboard.press("ArrowRight")
+        page.touchscreen.tap(*middle)
+        session = page.context.new_cdp_session(page)
+        for kind, x in (("Start", 0.3), ("Move", 0.5), ("Move", 0.7), ("End", None)):
+            places = [] if x is None else [{"x": box["x"] + x * box["width"], "y": middle[1] + (x - 0.3) * 150}]
+            session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": places})
+        assert held_count(page) > 0
+
+
+def test_a_class_is_stressed_and_the_other_pictures_bring_their_classes(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        plain = map_picture(page)
+        seven = page.locator(".bw-classes button").nth(7)
+        seven.click()
+        assert seven.get_attribute("aria-pressed") == "true"
+        assert map_picture(page) != plain
+        seven.click()
+        assert map_picture(page) == plain
+        page.get_by_label("Pictures").select_option("Fashion")
+        assert page.locator(".bw-classes button").first.inner_text() == "T-shirt"
+
+
+def test_travel_goes_through_all_layers_and_ends(browser, base):
+    with reader(browser) as page:
+        visit(page, base + MAPS)
+        page.get_by_role("button", name="Travel through the layers").click()
+        layers = []
+        for _ in range(60):
+            now = page.locator(".bw-layers label:has(:checked)").inner_text()
+            if not layers or layers[-1] != now:
+                layers.append(now)
+            page.wait_for_timeout(100)
+        assert layers == ["input", "layer 1", "layer 2", "layer 3"]
+        assert "Travel" in page.get_by_role("button", name="Travel through the layers").inner_text()
