@@ -236,9 +236,9 @@ def execute(path, target, address, root=ROOT):
     sample = os.environ.get("BOOK_DATA") == "sample"
     notebook.metadata[KEY] = {"fingerprint": fingerprint, "data": "sample" if sample else "real"}
     text = nbformat.writes(notebook) + "\n"
+    notebook_of(path, target).write_text(text, encoding="utf-8")  # in any case: the run may have taken long
     if len(text.encode()) > LIMIT:
         raise ChapterError(f"{path.name}: its notebook has {len(text.encode()):,} bytes, more than {LIMIT:,}")
-    notebook_of(path, target).write_text(text, encoding="utf-8")
     return time.perf_counter() - start, noise
 
 

@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from lib.chains import chain
 
 METRICS = ("ds", "dd", "cs", "cd", "acc_knn", "acc_knn_loo")
-TILE = 1024  # points a side of the block of distances that is held at once
+TILE = 512  # points a side of the block of distances that is held at once
 DIRECT = 24  # up to so many dimensions differences are quicker than a matrix product
 NEAR = 1e-6  # squared distances below this share of the points' own squares are computed again, from differences
 
@@ -35,23 +35,10 @@ def activations(model, x, *, layers=None, batch_size=1000):
     unknown = set(layers or ()) - {layer.name for layer in steps}
     if unknown:
         raise ValueError(f"layers: no layer named {', '.join(sorted(unknown))} in the model")
-    shape = model.input_shape[1:]
-    x = np.asarray(x)
-    if len(x) == 0 or x.ndim != 1 + len(shape) or any(s not in (None, n) for s, n in zip(shape, x.shape[1:], strict=True)):
-        raise ValueError(f"x: expected at least one example of shape {shape}, got an array of shape {x.shape}")
+    x = _examples(model, x)
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-    kept = [layers is None or layer.name in layers for layer in steps]
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *shape), model.inputs[0].dtype)])
-    def walk(values):
-        found = []
-        for layer, keep in zip(steps, kept, strict=True):
-            values = layer(values, training=False)
-            if keep:
-                found.append(tf.reshape(values, (tf.shape(values)[0], -1)))
-        return found
-
+    walk = _walk(model, steps, [layers is None or layer.name in layers for layer in steps])
     found = [x.reshape(len(x), -1).astype(np.float32)]
     for start in range(0, len(x), batch_size):
         values = walk(tf.cast(x[start : start + batch_size], model.inputs[0].dtype))
@@ -60,6 +47,29 @@ def activations(model, x, *, layers=None, batch_size=1000):
         for array, part in zip(found[1:], values, strict=True):
             array[start : start + batch_size] = part
     return found
+
+
+def _examples(model, x):
+    x, shape = np.asarray(x), model.input_shape[1:]
+    fits = x.ndim == 1 + len(shape) and all(s in (None, n) for s, n in zip(shape, x.shape[1:], strict=True))
+    if not fits or len(x) == 0:
+        raise ValueError(f"x: expected at least one example of shape {shape}, got an array of shape {x.shape}")
+    return x
+
+
+def _walk(model, steps, kept):
+    """Return a compiled function from a batch of examples to the flat outputs of the layers to keep."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)])
+    def walk(values):
+        found = []
+        for layer, keep in zip(steps, kept, strict=True):
+            values = layer(values, training=False)
+            if keep:
+                found.append(tf.reshape(values, (tf.shape(values)[0], -1)))
+        return found
+
+    return walk
 
 
 def embed(points, method, seed, **options):
@@ -74,6 +84,8 @@ def embed(points, method, seed, **options):
     Healy and Melville (2018).
     """
     points = _points(points)
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed: expected a whole number from 0, got {seed!r}")
     if len(points) < 100:
         raise ValueError(f"points: expected at least 100, got {len(points)}")
     if method not in METHODS:
@@ -134,17 +146,14 @@ def quality(points, labels, k=10):
     range.  Source: Ruman (2021), section 3.
     """
     points = _points(points)
-    labels = np.asarray(labels)
-    if labels.shape != (len(points),) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels: expected {len(points)} whole numbers, got {labels.dtype} of shape {labels.shape}")
+    classes, sizes = _classes(labels, len(points))
     if not 1 <= k < len(points):
         raise ValueError(f"k: expected 1 to {len(points) - 1}, one less than there are points, got {k}")
-    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     everything = _sum_of_distances(points)
-    same = sum(_sum_of_distances(points[classes == c]) for c in range(len(sizes)))
-    pairs, own_pairs = _pairs(len(points)), _pairs(sizes).sum()
     if everything == 0:
         raise ValueError("points: all coincide, so no distance can be compared with another")
+    same = sum(_sum_of_distances(points[classes == c]) for c in range(len(sizes)))
+    pairs, own_pairs = _pairs(len(points)), _pairs(sizes).sum()
     scale = everything / pairs
     spread, apart = _centroid_distances(points, classes, sizes)
     return {
@@ -154,6 +163,14 @@ def quality(points, labels, k=10):
         "cd": apart / scale,
         **_neighbour_votes(points, classes, k),
     }
+
+
+def _classes(labels, n):
+    """Number the classes that occur from 0; return each point's number, and the classes' sizes."""
+    labels = np.asarray(labels)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels: expected {n} whole numbers, got {labels.dtype} of shape {labels.shape}")
+    return np.unique(labels, return_inverse=True, return_counts=True)[1:]
 
 
 def _points(points):
@@ -194,10 +211,13 @@ def _tile(points, squares, left, right):
     if points.shape[1] <= DIRECT:
         return cdist(a, b)
     size = squares[left, None] + squares[right]
-    found = size - 2 * (a @ b.T)
-    i, j = np.nonzero(found < NEAR * size)
+    found = a @ b.T
+    found *= -2
+    found += size
+    size *= NEAR
+    i, j = np.nonzero(found < size)
     found[i, j] = ((a[i] - b[j]) ** 2).sum(axis=1)
-    return np.sqrt(found)
+    return np.sqrt(found, out=found)
 
 
 def _centroid_distances(points, classes, sizes):

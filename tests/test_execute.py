@@ -92,6 +92,13 @@ def test_two_runs_give_the_same_file(book):
     assert str(book).encode() not in first
 
 
+def test_a_notebook_that_is_too_large_is_an_error_but_what_ran_is_kept(book, capsys, monkeypatch):
+    monkeypatch.setattr(execute, "LIMIT", 1000)
+    assert run(book) == 1
+    assert "bytes, more than 1,000" in capsys.readouterr().err
+    assert "kept" in outputs(stored(book))
+
+
 def test_check_passes_on_a_fresh_notebook_and_fails_without_one(book, capsys):
     assert run(book, "--check") == 1
     assert "stale: 01-small.md" in capsys.readouterr().out

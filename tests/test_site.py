@@ -1043,7 +1043,7 @@ def test_two_thousand_points_travel_at_sixty_frames_a_second(browser, base):
         page.locator(POINTS).scroll_into_view_if_needed()
         times = page.evaluate(FRAMES)
         assert len(times) > 10
-        assert times[len(times) // 2] < 1000 / 60
+        assert times[len(times) // 2] < 1000 / 60 * slowness_of(page)
         assert page.evaluate("document.querySelectorAll('.bw-embedding').length") == 1
 
 
@@ -1125,6 +1125,10 @@ def test_a_point_is_tapped_and_a_region_held_by_touch(browser, base):
         visit(page, base + MAPS)
         map_picture(page)
         page.locator(POINTS).scroll_into_view_if_needed()
+        sides = page.locator(POINTS).evaluate(
+            "(canvas) => [canvas.width, canvas.height, Math.round(canvas.clientWidth * devicePixelRatio)]"
+        )
+        assert len(set(sides)) == 1
         box = page.locator(POINTS).bounding_box()
         middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.locator(POINTS).focus()
@@ -1147,7 +1151,7 @@ def test_a_class_is_stressed_and_the_other_pictures_bring_their_classes(browser,
         assert map_picture(page) != plain
         seven.click()
         assert map_picture(page) == plain
-        page.get_by_label("Pictures").select_option("Fashion")
+        page.get_by_role("combobox", name="Pictures").select_option("Fashion")
         assert page.locator(".bw-classes button").first.inner_text() == "T-shirt"
 
 

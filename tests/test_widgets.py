@@ -407,7 +407,8 @@ def test_scripts_and_style_stay_small():
     assert len((host + script("templates") + script("confusion")).encode()) < 60_000
     for name in ("hidden", "removal"):
         assert len((host + script(name)).encode()) < 60_000
-    assert len(style()) < 13_500
+    assert len((host + script("embeddings") + str(Embeddings._css)).encode()) < 60_000
+    assert len(style()) < 12_000
 
 
 # the scripts' maths under Node, against Python

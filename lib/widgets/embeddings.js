@@ -116,7 +116,7 @@ function sharpCanvas(signal, redraw) {
   const canvas = element("canvas", { class: "bw-points", tabindex: "0", role: "application" });
   const observer = new ResizeObserver(() => {
     const side = Math.round(canvas.clientWidth * devicePixelRatio);
-    if (!side || side === canvas.width) return;
+    if (!side || (side === canvas.width && side === canvas.height)) return;
     canvas.width = canvas.height = side;
     redraw();
   });
